@@ -1,0 +1,200 @@
+//! `fullrank loss`: a loss, its terms and its gradients for given matrices.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use burn::tensor::Tensor;
+use clap::{Args, ValueEnum};
+use fullrank::{
+    BarlowTwinsConfig, CovarianceConfig, SvMaxConfig, Terms, VarianceConfig,
+    VarianceCovarianceConfig, VicRegConfig,
+};
+use fullrank_cli::device::DeviceArg;
+use serde_json::{Map, Value, json};
+
+use crate::{npy, settings::with_settings};
+
+/// Evaluate a loss on embeddings from a file
+///
+/// Reads matrices [batch, dim] of f32 or f64 from .npy files and computes in their precision. To hold
+/// another implementation against this one, compare the loss and the gradient.
+#[derive(Args)]
+pub(crate) struct LossArgs {
+    /// Which loss
+    name: LossName,
+    /// The embeddings, or those of the first view: a .npy file
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// The embeddings of the second view, for vicreg and barlow-twins
+    #[arg(long, value_name = "FILE")]
+    second: Option<PathBuf>,
+    /// Change a field of the loss's configuration; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Write the gradient in the input to this .npy file
+    #[arg(long, value_name = "FILE")]
+    gradient: Option<PathBuf>,
+    /// Write the gradient in the second view to this .npy file
+    #[arg(long, value_name = "FILE", requires = "second")]
+    second_gradient: Option<PathBuf>,
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceArg,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LossName {
+    /// Raises the mean singular value (Taha et al. 2021)
+    #[value(name = "svmax")]
+    SvMax,
+    /// Hinge on each dimension's standard deviation (VICReg's variance term)
+    Variance,
+    /// Squared covariances between dimensions (VICReg's covariance term)
+    Covariance,
+    /// Both of a single embedding
+    VarianceCovariance,
+    /// Variance, invariance and covariance of two views (Bardes et al. 2021)
+    #[value(name = "vicreg")]
+    VicReg,
+    /// Cross-correlation of two views towards the identity (Zbontar et al. 2021)
+    BarlowTwins,
+}
+
+/// A configured loss of one or two views.
+enum Loss {
+    One(Box<dyn Fn(Tensor<2>) -> Terms>),
+    Two(Box<dyn Fn(Tensor<2>, Tensor<2>) -> Terms>),
+}
+
+pub(crate) fn run(args: &LossArgs) -> Result<()> {
+    let loss = configure(args.name, &args.set)?;
+    let device = args.device.device()?.autodiff();
+    let leaf = |path: &PathBuf| -> Result<Tensor<2>> {
+        Ok(npy::to_device(npy::read(path)?, &device)?.require_grad())
+    };
+    let first = leaf(&args.input)?;
+    let second = args.second.as_ref().map(leaf).transpose()?;
+
+    let terms = match (loss, second.clone()) {
+        (Loss::One(loss), None) => loss(first.clone()),
+        (Loss::Two(loss), Some(second)) => {
+            ensure!(
+                first.dims() == second.dims() && first.dtype() == second.dtype(),
+                "the two views must have one shape and type, got {:?} {:?} and {:?} {:?}",
+                first.dims(),
+                first.dtype(),
+                second.dims(),
+                second.dtype()
+            );
+            loss(first.clone(), second)
+        }
+        (Loss::One(_), Some(_)) => bail!("this loss takes one view: leave out --second"),
+        (Loss::Two(_), None) => bail!("this loss takes two views: give the other with --second"),
+    };
+
+    let report = report(&terms, first.dims())?;
+    if args.gradient.is_some() || args.second_gradient.is_some() {
+        write_gradients(args, &terms, first, second)?;
+    }
+    if args.json {
+        println!("{}", Value::Object(report));
+    } else {
+        print(&report);
+    }
+    Ok(())
+}
+
+fn configure(name: LossName, set: &[String]) -> Result<Loss> {
+    macro_rules! one {
+        ($config:ty) => {{
+            let config = with_settings(&<$config>::new(), set)?;
+            let loss = checked(|| config.init())?;
+            Loss::One(Box::new(move |e| loss.forward_terms(e)))
+        }};
+    }
+    macro_rules! two {
+        ($config:ty) => {{
+            let config = with_settings(&<$config>::new(), set)?;
+            let loss = checked(|| config.init())?;
+            Loss::Two(Box::new(move |a, b| loss.forward_terms(a, b)))
+        }};
+    }
+    Ok(match name {
+        LossName::SvMax => one!(SvMaxConfig),
+        LossName::Variance => one!(VarianceConfig),
+        LossName::Covariance => one!(CovarianceConfig),
+        LossName::VarianceCovariance => one!(VarianceCovarianceConfig),
+        LossName::VicReg => two!(VicRegConfig),
+        LossName::BarlowTwins => two!(BarlowTwinsConfig),
+    })
+}
+
+/// `init` panics on a hyper-parameter out of range, as Burn's losses do; here that is the user's error.
+fn checked<L>(init: impl FnOnce() -> L) -> Result<L> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = panic::catch_unwind(AssertUnwindSafe(init));
+    panic::set_hook(hook);
+    result.map_err(|payload| {
+        let message = payload
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+        anyhow!(message.unwrap_or_else(|| "a hyper-parameter is out of its range".to_owned()))
+    })
+}
+
+fn report(terms: &Terms, shape: [usize; 2]) -> Result<Map<String, Value>> {
+    let mut values = Map::new();
+    for (name, term) in terms.iter() {
+        values.insert(name.to_owned(), number(term)?);
+    }
+    let mut report = Map::new();
+    report.insert("loss".to_owned(), number(&terms.total)?);
+    report.insert("terms".to_owned(), Value::Object(values));
+    report.insert("shape".to_owned(), json!(shape));
+    Ok(report)
+}
+
+fn number(tensor: &Tensor<1>) -> Result<Value> {
+    let value: Option<f64> = tensor.to_data().iter().next();
+    let value = value.context("a loss of shape [1]")?;
+    ensure!(value.is_finite(), "the loss overflows: a term is {value}");
+    Ok(json!(value))
+}
+
+fn write_gradients(
+    args: &LossArgs,
+    terms: &Terms,
+    first: Tensor<2>,
+    second: Option<Tensor<2>>,
+) -> Result<()> {
+    let gradients = terms.total.is_tracked().then(|| terms.total.backward());
+    let write = |path: &Option<PathBuf>, leaf: Option<Tensor<2>>| -> Result<()> {
+        let (Some(path), Some(leaf)) = (path, leaf) else {
+            return Ok(());
+        };
+        // With every weight at zero, nothing depends on the embeddings.
+        let gradient = gradients
+            .as_ref()
+            .and_then(|gradients| leaf.grad(gradients))
+            .unwrap_or_else(|| leaf.without_autodiff().zeros_like());
+        npy::write(path, gradient)
+    };
+    write(&args.gradient, Some(first))?;
+    write(&args.second_gradient, second)
+}
+
+fn print(report: &Map<String, Value>) {
+    println!("loss   {}", report["loss"]);
+    if let Value::Object(terms) = &report["terms"] {
+        for (name, value) in terms {
+            println!("  {name:<20} {value}");
+        }
+    }
+    println!("shape  {}", report["shape"]);
+}

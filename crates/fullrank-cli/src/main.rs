@@ -1,0 +1,30 @@
+//! The `fullrank` command.
+
+mod bounds;
+mod loss;
+mod npy;
+mod settings;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Losses and measures of embedding matrices, from any framework
+#[derive(Parser)]
+#[command(name = "fullrank", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Loss(loss::LossArgs),
+    Bounds(bounds::BoundsArgs),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Loss(args) => loss::run(&args),
+        Command::Bounds(args) => bounds::run(&args),
+    }
+}

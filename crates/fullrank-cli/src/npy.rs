@@ -1,0 +1,138 @@
+//! Matrices as .npy files.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use npyz::{NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
+
+/// Reads a two-dimensional matrix of f32 or f64, in C or Fortran order.
+///
+/// # Errors
+///
+/// If the file cannot be read, is no .npy file, holds something else than a non-empty matrix of f32
+/// or f64, is shorter or longer than its header says, or has an entry that is not finite.
+pub(crate) fn read(path: &Path) -> Result<TensorData> {
+    read_matrix(path).with_context(|| format!("{}", path.display()))
+}
+
+fn read_matrix(path: &Path) -> Result<TensorData> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut reader = BufReader::new(file);
+    let header = NpyHeader::from_reader(&mut reader).context("not an .npy file")?;
+    let offset = reader.stream_position()?;
+
+    let &[rows, dims] = header.shape() else {
+        bail!(
+            "expected a matrix [batch, dim], found shape {:?}",
+            header.shape()
+        );
+    };
+    ensure!(
+        rows > 0 && dims > 0,
+        "expected a matrix with entries, found shape [{rows}, {dims}]"
+    );
+    let npyz::DType::Plain(dtype) = header.dtype() else {
+        bail!("expected f32 or f64, found a structured type");
+    };
+    let width = match (dtype.type_char(), dtype.size_field()) {
+        (TypeChar::Float, width @ (4 | 8)) => width,
+        _ => bail!("expected f32 or f64, found {dtype}"),
+    };
+    // The header's claim, against what is there, before anything is allocated.
+    let expected = rows
+        .checked_mul(dims)
+        .and_then(|entries| entries.checked_mul(width));
+    ensure!(
+        expected == Some(length - offset),
+        "the header says {rows} x {dims} entries of {width} bytes, but {} bytes follow it at byte {offset}",
+        length - offset
+    );
+
+    let order = header.order();
+    let file = NpyFile::with_header(header, reader);
+    let shape = [usize::try_from(rows)?, usize::try_from(dims)?];
+    Ok(if width == 4 {
+        TensorData::new(row_major::<f32, _>(file, shape, order)?, shape)
+    } else {
+        TensorData::new(row_major::<f64, _>(file, shape, order)?, shape)
+    })
+}
+
+fn row_major<T, R>(file: NpyFile<R>, [rows, dims]: [usize; 2], order: Order) -> Result<Vec<T>>
+where
+    T: npyz::Deserialize + Copy + Into<f64>,
+    R: Read,
+{
+    let mut entries: Vec<T> = file.into_vec()?;
+    if order == Order::Fortran {
+        entries = (0..rows * dims)
+            .map(|k| entries[k % dims * rows + k / dims])
+            .collect();
+    }
+    let bad = |x: &T| !(*x).into().is_finite();
+    if let Some(first) = entries.iter().position(bad) {
+        bail!(
+            "{} of {} entries are not finite, the first at row {}, column {}",
+            entries.iter().filter(|x| bad(x)).count(),
+            entries.len(),
+            first / dims,
+            first % dims
+        );
+    }
+    Ok(entries)
+}
+
+/// The matrix on a device, in its own precision.
+///
+/// # Errors
+///
+/// If the device does not compute in that precision.
+pub(crate) fn to_device(data: TensorData, device: &Device) -> Result<Tensor<2>> {
+    let dtype = data.dtype();
+    ensure!(
+        device.supports_dtype(dtype),
+        "this device does not compute in {dtype:?}; convert the file to f32, or use --device flex"
+    );
+    Ok(Tensor::from_data(data, (device, dtype)))
+}
+
+/// Writes a matrix in its own precision, C order. The file appears whole or not at all.
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub(crate) fn write(path: &Path, matrix: Tensor<2>) -> Result<()> {
+    write_matrix(path, matrix).with_context(|| format!("writing {}", path.display()))
+}
+
+fn write_matrix(path: &Path, matrix: Tensor<2>) -> Result<()> {
+    let name = path.file_name().context("the path names no file")?;
+    let partial = path.with_file_name(format!(".{}.partial", name.to_string_lossy()));
+    let shape = matrix.dims().map(|n| n as u64);
+    let data = matrix.into_data();
+    let mut file = BufWriter::new(File::create(&partial)?);
+    match data.dtype() {
+        DType::F64 => write_entries::<f64>(&mut file, &shape, data.iter())?,
+        _ => write_entries::<f32>(&mut file, &shape, data.iter())?,
+    }
+    file.into_inner()?.sync_all()?;
+    Ok(std::fs::rename(&partial, path)?)
+}
+
+fn write_entries<T: npyz::AutoSerialize>(
+    file: &mut impl Write,
+    shape: &[u64],
+    entries: impl Iterator<Item = T>,
+) -> std::io::Result<()> {
+    let mut writer = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(shape)
+        .writer(file)
+        .begin_nd()?;
+    writer.extend(entries)?;
+    writer.finish()
+}

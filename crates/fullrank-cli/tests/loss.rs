@@ -1,0 +1,258 @@
+//! The command as a user runs it: files in, JSON out.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use npyz::{NpyFile, Order, WriterBuilder};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn write<T: npyz::AutoSerialize>(path: &Path, shape: &[u64], order: Order, entries: Vec<T>) {
+    let options = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(shape)
+        .order(order);
+    let mut writer = options
+        .writer(File::create(path).unwrap())
+        .begin_nd()
+        .unwrap();
+    writer.extend(entries).unwrap();
+    writer.finish().unwrap();
+}
+
+fn read(path: &Path) -> (Vec<u64>, Vec<f64>) {
+    let file = NpyFile::new(File::open(path).unwrap()).unwrap();
+    (file.shape().to_vec(), file.into_vec().unwrap())
+}
+
+fn fullrank(args: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("fullrank").unwrap();
+    command.args(args);
+    command
+}
+
+fn json(args: &[&str]) -> Value {
+    let output = fullrank(args).arg("--json").output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn error(args: &[&str]) -> String {
+    let output = fullrank(args).output().unwrap();
+    assert!(!output.status.success() && output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// The 4 x 3 views of the golden VICReg values, in f64.
+fn views(folder: &TempDir) -> [PathBuf; 2] {
+    let paths = ["x.npy", "y.npy"].map(|name| folder.path().join(name));
+    let entries = |f: fn(f64, f64) -> f64| {
+        (0..12)
+            .map(|k| f(f64::from(k / 3), f64::from(k % 3)))
+            .collect::<Vec<_>>()
+    };
+    write(
+        &paths[0],
+        &[4, 3],
+        Order::C,
+        entries(|i, j| (1.0 + 3.0 * i + j).sin()),
+    );
+    write(
+        &paths[1],
+        &[4, 3],
+        Order::C,
+        entries(|i, j| (2.0 + 2.0 * i + 3.0 * j).cos()),
+    );
+    paths
+}
+
+fn close(value: &Value, expected: f64, tolerance: f64) {
+    let value = value.as_f64().unwrap();
+    assert!(
+        (value - expected).abs() <= tolerance * expected.abs(),
+        "{value} is not {expected}"
+    );
+}
+
+#[test]
+fn vicreg_of_two_views() {
+    let folder = TempDir::new().unwrap();
+    let [x, y] = views(&folder);
+    let [x, y] = [x.to_str().unwrap(), y.to_str().unwrap()];
+    for (scaling, expected) in [
+        ("official", 30.607564786926375),
+        ("paper", 82.57602190509274),
+    ] {
+        for device in ["flex", "ndarray"] {
+            let setting = format!("scaling={scaling}");
+            let report = json(&[
+                "loss", "vicreg", "--input", x, "--second", y, "--set", &setting, "--device",
+                device,
+            ]);
+            close(&report["loss"], expected, 1e-12);
+            assert_eq!(report["shape"], serde_json::json!([4, 3]));
+            let term = |name: &str| report["terms"][name].as_f64().unwrap();
+            let sum = 25.0 * term("invariance") + 25.0 * term("variance") + term("covariance");
+            close(&report["loss"], sum, 1e-12);
+        }
+    }
+}
+
+#[test]
+fn svmax_in_single_precision_and_fortran_order() {
+    let folder = TempDir::new().unwrap();
+    let angles: Vec<f32> = (0..5).map(|i| (20.0 * i as f32).to_radians()).collect();
+    let c_order = folder.path().join("c.npy");
+    write(
+        &c_order,
+        &[5, 2],
+        Order::C,
+        angles.iter().flat_map(|a| [a.cos(), a.sin()]).collect(),
+    );
+    let fortran = folder.path().join("f.npy");
+    let columns = angles
+        .iter()
+        .map(|a| a.cos())
+        .chain(angles.iter().map(|a| a.sin()))
+        .collect();
+    write(&fortran, &[5, 2], Order::Fortran, columns);
+    for path in [c_order, fortran] {
+        let report = json(&["loss", "svmax", "--input", path.to_str().unwrap()]);
+        close(
+            &report["terms"]["mean_singular_value"],
+            1.5072890873666207,
+            1e-6,
+        );
+        close(&report["terms"]["lower_bound"], 1.118033988749895, 1e-6);
+        close(&report["terms"]["upper_bound"], 1.5811388300841898, 1e-6);
+        close(&report["terms"]["penalty"], 1.172885057386248, 1e-6);
+        close(&report["loss"], 1.172885057386248, 1e-6);
+    }
+}
+
+/// The gradient files against central differences of the command's own output.
+#[test]
+fn gradients_of_both_views() {
+    let folder = TempDir::new().unwrap();
+    let paths = views(&folder);
+    let outputs = ["gx.npy", "gy.npy"].map(|name| folder.path().join(name));
+    let [x, y, gx, gy] =
+        [&paths[0], &paths[1], &outputs[0], &outputs[1]].map(|p| p.to_str().unwrap());
+    for loss in ["vicreg", "barlow-twins"] {
+        let mut args = vec!["loss", loss, "--input", x, "--second", y];
+        json(&[&args[..], &["--gradient", gx, "--second-gradient", gy]].concat());
+        let moved = folder.path().join("moved.npy");
+        for side in [0, 1] {
+            let (shape, gradient) = read(&outputs[side]);
+            assert_eq!(shape, [4, 3]);
+            let (_, entries) = read(&paths[side]);
+            args[3 + 2 * side] = moved.to_str().unwrap();
+            for k in [0, 5, 11] {
+                let value = |step: f64| {
+                    let mut entries = entries.clone();
+                    entries[k] += step;
+                    write(&moved, &[4, 3], Order::C, entries);
+                    json(&args)["loss"].as_f64().unwrap()
+                };
+                let slope = (value(1e-5) - value(-1e-5)) / 2e-5;
+                let difference = (slope - gradient[k]).abs();
+                assert!(
+                    difference <= 1e-6 * slope.abs().max(1.0),
+                    "{slope} {}",
+                    gradient[k]
+                );
+            }
+            args[3 + 2 * side] = [x, y][side];
+        }
+    }
+}
+
+#[test]
+fn every_loss_of_one_view() {
+    let folder = TempDir::new().unwrap();
+    let [x, _] = views(&folder);
+    let gradient = folder.path().join("g.npy");
+    let [x, g] = [&x, &gradient].map(|p| p.to_str().unwrap());
+    for name in ["svmax", "variance", "covariance", "variance-covariance"] {
+        let report = json(&["loss", name, "--input", x, "--gradient", g]);
+        assert!(report["loss"].is_f64());
+        assert_eq!(read(&gradient).0, [4, 3]);
+    }
+    close(
+        &json(&["loss", "variance-covariance", "--input", x])["loss"],
+        3.8946568,
+        1e-7,
+    );
+}
+
+#[test]
+fn bounds() {
+    let report = json(&["bounds", "--batch", "144", "--dim", "128"]);
+    close(&report["lower"], 0.09375, 1e-15);
+    close(&report["upper"], 1.0606601717798214, 1e-15);
+    assert_eq!(report["rank"], 128);
+    assert!(error(&["bounds", "--batch", "0", "--dim", "3"]).contains("0 is not in 1.."));
+}
+
+#[test]
+fn errors_name_what_is_wrong() {
+    let folder = TempDir::new().unwrap();
+    let [x, _] = views(&folder);
+    let file = |name: &str| folder.path().join(name);
+    let x = x.to_str().unwrap();
+    let input = |path: &Path| error(&["loss", "svmax", "--input", path.to_str().unwrap()]);
+
+    let stderr = error(&["loss", "svmax", "--input", x, "--set", "margin=1"]);
+    assert!(
+        stderr.contains("unknown key 'margin'; known: weight, form, normalize"),
+        "{stderr}"
+    );
+    let stderr = error(&["loss", "variance", "--input", x, "--set", "margin=-2"]);
+    assert!(
+        stderr.contains("must be positive and finite, got -2"),
+        "{stderr}"
+    );
+    let stderr = error(&["loss", "vicreg", "--input", x]);
+    assert!(stderr.contains("--second"), "{stderr}");
+    let stderr = error(&["loss", "svmax", "--input", x, "--second", x]);
+    assert!(stderr.contains("one view"), "{stderr}");
+    let stderr = error(&["loss", "svmax", "--input", x, "--device", "cuda"]);
+    assert!(stderr.contains("--features cuda"), "{stderr}");
+
+    assert!(input(&file("missing.npy")).contains("missing.npy"));
+    fs::write(file("text.npy"), "not a matrix").unwrap();
+    assert!(input(&file("text.npy")).contains("not an .npy file"));
+    write(&file("vector.npy"), &[3], Order::C, vec![1.0f64; 3]);
+    assert!(input(&file("vector.npy")).contains("expected a matrix [batch, dim], found shape [3]"));
+    write(&file("integers.npy"), &[1, 3], Order::C, vec![1i32; 3]);
+    assert!(input(&file("integers.npy")).contains("expected f32 or f64"));
+    write(
+        &file("nan.npy"),
+        &[2, 2],
+        Order::C,
+        vec![1.0, 2.0, f64::NAN, f64::INFINITY],
+    );
+    let stderr = input(&file("nan.npy"));
+    assert!(
+        stderr.contains("2 of 4 entries are not finite, the first at row 1, column 0"),
+        "{stderr}"
+    );
+
+    let whole = fs::read(x).unwrap();
+    fs::write(file("cut.npy"), &whole[..whole.len() - 5]).unwrap();
+    assert!(
+        input(&file("cut.npy")).contains("the header says 4 x 3 entries of 8 bytes, but 91 bytes")
+    );
+    // A header that claims more than memory holds.
+    let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999, 9999999999), }\n";
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    fs::write(file("claim.npy"), bytes).unwrap();
+    assert!(input(&file("claim.npy")).contains("the header says 9999999999 x 9999999999 entries"));
+}

@@ -1,0 +1,15 @@
+//! What a training run needs around Burn.
+
+pub mod encoder;
+pub mod expander;
+pub mod knn;
+pub mod lars;
+pub mod linear_probe;
+pub mod loader;
+pub mod metrics;
+pub mod optimizer;
+pub mod plots;
+pub mod resnet;
+pub mod schedule;
+pub mod small_cnn;
+pub mod views;

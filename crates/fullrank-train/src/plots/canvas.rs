@@ -1,0 +1,217 @@
+//! Drawing an SVG document in pixels with fractions.
+
+use plotters::backend::{DrawingBackend, SVGBackend};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{
+    Color, FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, ShapeStyle, TextStyle, WHITE,
+};
+
+/// Units of the SVG per pixel: plotters draws at whole units, which is too coarse for curves.
+const UNITS: f64 = 10.0;
+
+/// plotters divides the size of a font by this before it writes it.
+const PLOTTERS_FONT_SCALE: f64 = 1.24;
+
+/// Text and titles.
+pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
+/// Axes and what is drawn for orientation only.
+pub(super) const AXIS: RGBColor = RGBColor(0x77, 0x77, 0x77);
+/// Grid lines.
+pub(super) const GRID: RGBColor = RGBColor(0xE6, 0xE6, 0xE6);
+
+/// A place in pixels from the upper left corner.
+pub(super) type Point = (f64, f64);
+
+/// How a line of text is set. It is centred on its place vertically.
+#[derive(Clone, Copy)]
+pub(super) struct Text {
+    pub(super) size: f64,
+    pub(super) color: RGBColor,
+    pub(super) anchor: HPos,
+    pub(super) bold: bool,
+    /// Read from below upwards.
+    pub(super) upright: bool,
+}
+
+impl Text {
+    pub(super) fn new(size: f64, anchor: HPos) -> Self {
+        Self {
+            size,
+            color: INK,
+            anchor,
+            bold: false,
+            upright: false,
+        }
+    }
+
+    pub(super) fn bold(self) -> Self {
+        Self { bold: true, ..self }
+    }
+
+    pub(super) fn upright(self) -> Self {
+        Self {
+            upright: true,
+            ..self
+        }
+    }
+
+    /// The same, smaller if `text` would be wider than `width` pixels.
+    pub(super) fn fit(self, text: &str, width: f64) -> Self {
+        let natural = text_width(text, self.size) * if self.bold { 1.1 } else { 1.0 };
+        let size = if natural > width {
+            self.size * width / natural
+        } else {
+            self.size
+        };
+        Self {
+            size: size.max(6.0),
+            ..self
+        }
+    }
+}
+
+/// The width of a text in pixels, estimated: the reader's font is not known here. The widths are
+/// those of DejaVu Sans, which is wider than most.
+pub(super) fn text_width(text: &str, size: f64) -> f64 {
+    let em: f64 = text
+        .chars()
+        .map(|c| match c {
+            'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '|' | '\'' | ' ' | '-' => 0.34,
+            'f' | 't' | 'r' | '(' | ')' | '/' | 'ᵢ' => 0.40,
+            'm' | 'w' | 'M' | 'W' | '%' => 0.95,
+            c if c.is_ascii_uppercase() => 0.70,
+            _ => 0.63,
+        })
+        .sum();
+    em * size
+}
+
+/// The surface a plot is drawn on.
+pub(super) struct Canvas<'a> {
+    backend: SVGBackend<'a>,
+}
+
+impl Canvas<'_> {
+    pub(super) fn line(&mut self, from: Point, to: Point, color: RGBColor, width: f64) {
+        drawn(
+            self.backend
+                .draw_line(units(from), units(to), &stroke(color, width)),
+        );
+    }
+
+    pub(super) fn polyline(&mut self, points: &[Point], color: RGBColor, width: f64) {
+        drawn(
+            self.backend
+                .draw_path(points.iter().copied().map(units), &stroke(color, width)),
+        );
+    }
+
+    /// A horizontal dashed line.
+    pub(super) fn dashes(&mut self, y: f64, from: f64, to: f64, color: RGBColor, width: f64) {
+        let mut x = from;
+        while x < to {
+            self.line((x, y), ((x + 5.0).min(to), y), color, width);
+            x += 9.0;
+        }
+    }
+
+    pub(super) fn rect(&mut self, upper_left: Point, lower_right: Point, color: RGBColor) {
+        let style = color.filled();
+        drawn(
+            self.backend
+                .draw_rect(units(upper_left), units(lower_right), &style, true),
+        );
+    }
+
+    pub(super) fn dot(&mut self, center: Point, radius: f64, color: RGBColor) {
+        let radius = (radius * UNITS).round() as u32;
+        drawn(
+            self.backend
+                .draw_circle(units(center), radius, &color.filled(), true),
+        );
+    }
+
+    pub(super) fn text(&mut self, text: &str, at: Point, how: Text) {
+        let weight = if how.bold {
+            FontStyle::Bold
+        } else {
+            FontStyle::Normal
+        };
+        let turn = if how.upright {
+            FontTransform::Rotate270
+        } else {
+            FontTransform::None
+        };
+        // Rounded, so that the product and quotient with plotters' scale end on a short number.
+        let size = (how.size * UNITS).round() * PLOTTERS_FONT_SCALE;
+        let font = FontDesc::new(FontFamily::SansSerif, size, weight).transform(turn);
+        let style = TextStyle::from(font)
+            .color(&how.color)
+            .pos(Pos::new(how.anchor, VPos::Center));
+        drawn(self.backend.draw_text(&legal(text), &style, units(at)));
+    }
+}
+
+fn units((x, y): Point) -> (i32, i32) {
+    ((x * UNITS).round() as i32, (y * UNITS).round() as i32)
+}
+
+fn stroke(color: RGBColor, width: f64) -> ShapeStyle {
+    color.stroke_width((width * UNITS).round() as u32)
+}
+
+fn drawn<E: std::fmt::Debug>(result: Result<(), E>) {
+    result.expect("an SVG in memory takes every element");
+}
+
+/// `text` without the characters that XML 1.0 does not allow.
+fn legal(text: &str) -> String {
+    text.chars()
+        .filter(|&c| !c.is_control() && !matches!(c, '\u{FFFE}' | '\u{FFFF}'))
+        .collect()
+}
+
+fn escaped(text: &str) -> String {
+    legal(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+/// An SVG of `width` x `height` pixels on white, with a text alternative.
+///
+/// `title` stands at the top and as the document's `<title>`, `description` as its `<desc>`.
+pub(super) fn document(
+    (width, height): Point,
+    title: &str,
+    description: &str,
+    paint: impl FnOnce(&mut Canvas<'_>),
+) -> String {
+    let (unit_width, unit_height) = units((width, height));
+    let mut body = String::new();
+    {
+        let size = (unit_width as u32, unit_height as u32);
+        let mut canvas = Canvas {
+            backend: SVGBackend::with_string(&mut body, size),
+        };
+        canvas.rect((0.0, 0.0), (width, height), WHITE);
+        let heading = Text::new(16.0, HPos::Center)
+            .bold()
+            .fit(title, width - 24.0);
+        canvas.text(title, (width / 2.0, 22.0), heading);
+        paint(&mut canvas);
+        drawn(canvas.backend.present());
+    }
+    // plotters writes one size for the page and its units, and no text alternative.
+    let elements = body
+        .split_once('\n')
+        .map_or("", |(_header, elements)| elements);
+    let elements = elements.replace(" opacity=\"1\"", "");
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{width}\" \
+         height=\"{height}\" viewBox=\"0 0 {unit_width} {unit_height}\" \
+         stroke-linejoin=\"round\">\n<title>{}</title>\n<desc>{}</desc>\n{elements}",
+        escaped(title),
+        escaped(description),
+    )
+}

@@ -1,0 +1,79 @@
+//! Plots of training runs, as SVG text.
+//!
+//! Every function takes plain numbers and names and returns the whole SVG document; [`save`] writes
+//! it to a file. The same input gives the same text, byte for byte.
+//!
+//! Numbers that cannot be drawn (NaN, infinite, or above `1e100` in magnitude) are skipped; an
+//! input with none left gives a panel that says so. A method keeps its color from plot to plot
+//! through the [`Palette`] given to each.
+//!
+//! ```
+//! use fullrank_train::plots::{self, Palette, Series, Term};
+//!
+//! let palette = Palette::new(["SVMax", "VICReg"]);
+//! let variance = Term {
+//!     name: "Variance".into(),
+//!     y_label: "loss".into(),
+//!     series: vec![
+//!         Series { name: "SVMax".into(), points: vec![(0.0, 0.9), (1.0, 0.3)] },
+//!         Series { name: "VICReg".into(), points: vec![(0.0, 0.9), (1.0, 0.1)] },
+//!     ],
+//! };
+//! let svg = plots::terms_over_time("Loss terms", "epoch", &[variance], &palette);
+//! assert!(svg.starts_with("<svg"));
+//! ```
+
+mod axis;
+mod bars;
+mod canvas;
+mod dimension_std;
+mod headline;
+mod legend;
+mod palette;
+mod panel;
+mod spectrum;
+mod terms;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+pub use bars::{BarChart, BarGroup, bars};
+pub use dimension_std::{DimensionStdRun, dimension_std};
+pub use headline::headline;
+pub use palette::Palette;
+pub use spectrum::{Spectrum, SpectrumRun, singular_value_spectrum};
+pub use terms::{Series, Term, terms_over_time};
+
+/// What can go wrong when a plot is written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file cannot be written.
+    #[error("cannot write the plot {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Writes `svg` to `path`, replacing what is there; the folder has to exist.
+///
+/// # Errors
+///
+/// [`Error::Write`], which names the file.
+pub fn save(path: impl AsRef<Path>, svg: &str) -> Result<(), Error> {
+    let path = path.as_ref();
+    std::fs::write(path, svg).map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Whether a number can be drawn. The bound keeps every difference of two drawn numbers finite.
+fn drawable(value: f64) -> bool {
+    value.is_finite() && value.abs() <= 1e100
+}

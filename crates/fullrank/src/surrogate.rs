@@ -1,0 +1,242 @@
+//! The one idea behind every loss of this crate: a value, its coefficients, and how they meet the
+//! autodiff graph again.
+//!
+//! Let `f` be a function of embedding matrices `E_1 .. E_N`. Its value and its gradients
+//! `C_k = df/dE_k`, the *coefficients*, are computed on plain tensors, outside autodiff. The
+//! surrogate
+//!
+//! ```text
+//! f + sum_k ( <E_k, C_k> - <E_k, C_k>.detach() )
+//! ```
+//!
+//! has the value of `f` and, `C_k` being constant, exactly its gradient. So no loss here needs a
+//! differentiable decomposition or a backend extension, the graph keeps nothing but `C_k`, and the
+//! backward pass is one multiplication.
+
+use std::ops::Range;
+
+use burn::tensor::{DType, FloatDType, Tensor};
+
+use crate::Terms;
+
+/// The value of a function of `N` embedding matrices and its gradient in each of them, on plain
+/// tensors.
+///
+/// # A batch in parts
+///
+/// The gradient of a batch statistic is not the sum of the gradients over parts of the batch. Its
+/// coefficients are, however, one row per row of the batch. So a batch too large for one backward
+/// pass, or spread over devices, is handled exactly in two passes: embed all of it without a graph
+/// and [evaluate](crate::SvMax::evaluate) the loss; then embed part by part with a graph and attach
+/// to each part its [rows](Evaluation::rows). The gradients of the parts add up to the gradient of
+/// the whole.
+///
+/// ```
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use fullrank::SvMaxConfig;
+///
+/// let device = Device::default();
+/// let svmax = SvMaxConfig::new().init();
+/// let batch = Tensor::<2>::random([64, 16], Distribution::Default, &device);
+///
+/// // First pass, no graph: the whole batch.
+/// let evaluation = svmax.evaluate(batch.clone());
+/// // Second pass: one part at a time, as large as memory allows.
+/// for start in [0, 32] {
+///     let part = batch.clone().slice([start..start + 32]).autodiff().require_grad();
+///     let loss = evaluation.clone().rows(start..start + 32).attach([part.clone()]);
+///     let gradients = loss.backward();
+///     assert_eq!(part.grad(&gradients).unwrap().dims(), [32, 16]);
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Evaluation<const N: usize> {
+    /// The value, shape `[1]`.
+    pub value: Tensor<1>,
+    /// The gradient of the value in each input, of the input's shape; `None` where only the value
+    /// was asked for.
+    pub coefficients: Option<[Tensor<2>; N]>,
+}
+
+impl<const N: usize> Evaluation<N> {
+    /// A value that does not depend on the inputs.
+    pub(crate) fn constant(value: Tensor<1>) -> Self {
+        Self {
+            value,
+            coefficients: None,
+        }
+    }
+
+    /// `factor` times this function.
+    pub(crate) fn scale(self, factor: f64) -> Self {
+        Self {
+            value: self.value.mul_scalar(factor),
+            coefficients: self
+                .coefficients
+                .map(|coefficients| coefficients.map(|c| c.mul_scalar(factor))),
+        }
+    }
+
+    /// The sum of two functions of the same inputs.
+    pub(crate) fn add(self, other: Self) -> Self {
+        let coefficients = match (self.coefficients, other.coefficients) {
+            (Some(ours), Some(theirs)) => {
+                let mut theirs = theirs.into_iter();
+                Some(ours.map(|c| c + theirs.next().expect("N coefficient matrices")))
+            }
+            (ours, theirs) => ours.or(theirs),
+        };
+        Self {
+            value: self.value + other.value,
+            coefficients,
+        }
+    }
+
+    /// The same value with only the coefficients of the given rows, to attach to a part of the
+    /// batch.
+    pub fn rows(self, rows: Range<usize>) -> Self {
+        Self {
+            value: self.value,
+            coefficients: self
+                .coefficients
+                .map(|coefficients| coefficients.map(|c| c.slice([rows.clone()]))),
+        }
+    }
+
+    /// Attaches the value to the graph of `inputs`: the result equals [`value`](Self::value) and its
+    /// backward pass hands the coefficients to the inputs.
+    ///
+    /// # Panics
+    ///
+    /// If an input's shape is not that of its coefficients.
+    pub fn attach(self, inputs: [Tensor<2>; N]) -> Tensor<1> {
+        let Some(coefficients) = self.coefficients else {
+            return self.value;
+        };
+        inputs
+            .into_iter()
+            .zip(coefficients)
+            .fold(self.value, |value, (input, coefficients)| {
+                assert_eq!(
+                    input.dims(),
+                    coefficients.dims(),
+                    "the embeddings must have the shape of their coefficients"
+                );
+                let product = (in_statistics_precision(input) * coefficients).sum();
+                value + (product.clone() - product.detach())
+            })
+    }
+}
+
+impl Evaluation<2> {
+    /// The sum of a function of the first input and a function of the second.
+    pub(crate) fn pair([first, second]: [Evaluation<1>; 2]) -> Self {
+        Self {
+            value: first.value + second.value,
+            coefficients: first
+                .coefficients
+                .zip(second.coefficients)
+                .map(|([first], [second])| [first, second]),
+        }
+    }
+}
+
+/// A named part of a loss: the loss is the weighted sum of its parts.
+///
+/// A part of weight 0 is reported and does not count.
+pub(crate) struct Part<const N: usize> {
+    pub(crate) name: &'static str,
+    pub(crate) weight: f64,
+    pub(crate) evaluation: Evaluation<N>,
+}
+
+/// A loss as this crate sees it: its parts as a function of plain embedding matrices.
+///
+/// `parts(embeddings, gradient)` leaves the coefficients out unless `gradient`.
+pub(crate) trait Parts<const N: usize> {
+    fn parts(&self, embeddings: [Tensor<2>; N], gradient: bool) -> Vec<Part<N>>;
+}
+
+/// The value and coefficients of the whole loss.
+pub(crate) fn evaluate<const N: usize>(
+    loss: &impl Parts<N>,
+    embeddings: [Tensor<2>; N],
+    gradient: bool,
+) -> Evaluation<N> {
+    loss.parts(plain(&embeddings), gradient)
+        .into_iter()
+        .filter(|part| part.weight != 0.0)
+        .map(|part| part.evaluation.scale(part.weight))
+        .reduce(Evaluation::add)
+        .unwrap_or_else(|| Evaluation::constant(zero(&embeddings[0])))
+}
+
+/// The loss on the graph of `embeddings`, keeping one coefficient matrix for each.
+pub(crate) fn forward<const N: usize>(
+    loss: &impl Parts<N>,
+    embeddings: [Tensor<2>; N],
+) -> Tensor<1> {
+    let gradient = embeddings.iter().any(Tensor::is_autodiff);
+    evaluate(loss, embeddings.clone(), gradient).attach(embeddings)
+}
+
+/// The loss and its parts, each on the graph of `embeddings`.
+pub(crate) fn forward_terms<const N: usize>(
+    loss: &impl Parts<N>,
+    embeddings: [Tensor<2>; N],
+) -> Terms {
+    let gradient = embeddings.iter().any(Tensor::is_autodiff);
+    let mut terms = Terms::new(zero(&embeddings[0]));
+    for part in loss.parts(plain(&embeddings), gradient) {
+        let term = part.evaluation.attach(embeddings.clone());
+        terms.push(part.name, part.weight, term);
+    }
+    terms
+}
+
+/// The embeddings outside autodiff, in the precision of the statistics.
+///
+/// # Panics
+///
+/// If a matrix is empty.
+fn plain<const N: usize>(embeddings: &[Tensor<2>; N]) -> [Tensor<2>; N] {
+    embeddings.clone().map(|matrix| {
+        let [rows, dims] = matrix.dims();
+        assert!(
+            rows > 0 && dims > 0,
+            "the embeddings must have at least one row and one dimension, got [{rows}, {dims}]"
+        );
+        in_statistics_precision(matrix.without_autodiff())
+    })
+}
+
+/// Statistics are kept in f32, or in f64 for f64 input.
+fn in_statistics_precision(matrix: Tensor<2>) -> Tensor<2> {
+    match matrix.dtype() {
+        DType::F16 | DType::BF16 => matrix.cast(FloatDType::F32),
+        _ => matrix,
+    }
+}
+
+/// # Panics
+///
+/// If the shapes differ.
+pub(crate) fn assert_same_shape(first: &Tensor<2>, second: &Tensor<2>) {
+    assert_eq!(
+        first.dims(),
+        second.dims(),
+        "the embeddings of the two views must have the same shape"
+    );
+}
+
+fn zero(matrix: &Tensor<2>) -> Tensor<1> {
+    scalar(
+        &in_statistics_precision(matrix.clone().without_autodiff()),
+        0.0,
+    )
+}
+
+/// A number as a tensor of shape `[1]` beside `like`.
+pub(crate) fn scalar(like: &Tensor<2>, value: f64) -> Tensor<1> {
+    Tensor::<1>::full([1], value, (&like.device(), like.dtype()))
+}

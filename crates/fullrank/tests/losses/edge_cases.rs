@@ -1,0 +1,210 @@
+//! Input no training should see, and some does.
+
+use burn::tensor::{DType, Device, Tensor};
+use fullrank::{RegularizerConfig, SvMax, SvMaxConfig, SvMaxForm, VarianceConfig};
+
+use crate::matrices::{Loss, Matrix, number, regimes};
+
+fn assert_finite(e: &Matrix, what: &str) {
+    let device = Device::default();
+    for loss in Loss::all(e.rows, e.dims) {
+        let value = loss.value(e, &device, DType::F32);
+        assert!(value.is_finite(), "{} of {what}: {value}", loss.name);
+        let gradient = loss.gradient(e, &device, DType::F32);
+        assert!(
+            gradient.entries.iter().all(|x| x.is_finite()),
+            "gradient of {} of {what}: {:?}",
+            loss.name,
+            gradient.entries
+        );
+    }
+}
+
+#[test]
+fn finite_on_anything_finite() {
+    assert_finite(&Matrix::from_fn(6, 4, |_, _| 0.0), "zeros");
+    assert_finite(&Matrix::from_fn(6, 4, |_, j| j as f64 - 1.3), "equal rows");
+    assert_finite(
+        &Matrix::from_fn(6, 4, |i, j| if i == 2 { 0.0 } else { (i * j) as f64 }),
+        "a zero row",
+    );
+    assert_finite(
+        &Matrix::from_fn(6, 4, |i, j| if j == 2 { 0.0 } else { (i + j) as f64 }),
+        "a dead dimension",
+    );
+    assert_finite(
+        &Matrix::from_fn(6, 4, |i, j| (-1f64).powi(i as i32) * (j as f64 + 1.0)),
+        "antipodes",
+    );
+    assert_finite(&Matrix::normal(1, 5, 1), "one row");
+    assert_finite(&Matrix::normal(5, 1, 2), "one dimension");
+    assert_finite(&Matrix::normal(1, 1, 3), "one entry");
+    assert_finite(&Matrix::normal(2, 2, 4).map(|x| x * 1e-8), "1e-8");
+    for (regime, e) in regimes() {
+        assert_finite(&e, regime);
+    }
+}
+
+#[test]
+fn a_nan_is_never_hidden() {
+    let device = Device::default();
+    for (rows, dims) in [(6, 4), (4, 6), (1, 3), (3, 1)] {
+        let mut e = Matrix::normal(rows, dims, 5);
+        e.entries[1] = f64::NAN;
+        for loss in Loss::all(rows, dims) {
+            let value = loss.value(&e, &device, DType::F32);
+            assert!(value.is_nan(), "{} of {rows}x{dims}: {value}", loss.name);
+        }
+    }
+}
+
+/// Equal rows: s_mu = L to rounding, and no direction preferred.
+#[test]
+fn complete_collapse_is_a_standstill_for_svmax() {
+    let e = Matrix::from_fn(8, 4, |_, j| [0.5, -0.5, 0.5, 0.5][j]);
+    let gradient = Loss::all(8, 4)[0].gradient(&e, &Device::default(), DType::F32);
+    assert!(gradient.norm() < 1e-3, "{}", gradient.norm());
+}
+
+#[test]
+fn one_singular_value_has_nothing_to_spread() {
+    let device = Device::default();
+    for (rows, dims) in [(1, 6), (6, 1)] {
+        let e = Matrix::normal(rows, dims, 6);
+        for (form, expected) in [(SvMaxForm::Bounded, 1.0), (SvMaxForm::Normalized, -1.0)] {
+            let leaf = e
+                .tensor(&device.clone().autodiff(), DType::F32)
+                .require_grad();
+            let loss = SvMaxConfig::new()
+                .with_form(form)
+                .init()
+                .forward(leaf.clone());
+            let gradients = loss.backward();
+            assert_eq!(number(loss), expected);
+            let gradient = Matrix::from(leaf.grad(&gradients).unwrap());
+            assert!(gradient.norm() == 0.0);
+        }
+    }
+}
+
+/// A batch of one has no spread: the hinge is wide open and nothing can be done about it.
+#[test]
+fn a_batch_of_one() {
+    let e = Matrix::normal(1, 4, 7).tensor(&Device::default(), DType::F32);
+    let variance = number(VarianceConfig::new().init().forward(e.clone()));
+    approx::assert_relative_eq!(variance, 1.0 - 0.01, max_relative = 1e-6);
+    assert_eq!(number(fullrank::Covariance::default().forward(e)), 0.0);
+}
+
+/// Half precision is raised to f32 for the statistics; the gradient comes back in the input's type.
+#[test]
+fn half_precision() {
+    let device = Device::default();
+    for dtype in [DType::F16, DType::BF16] {
+        if !device.supports_dtype(dtype) {
+            continue;
+        }
+        // Entries that half precision holds exactly.
+        let e = Matrix::normal(12, 6, 8).map(|x| (x * 8.0).round() / 8.0);
+        for loss in Loss::all(12, 6) {
+            // The other view of two-view losses is rounded with the first.
+            if loss.name.starts_with("vicreg") || loss.name.starts_with("barlow") {
+                continue;
+            }
+            let half = loss.forward(e.tensor(&device, dtype));
+            assert_eq!(half.dtype(), DType::F32);
+            approx::assert_relative_eq!(
+                number(half),
+                loss.value(&e, &device, DType::F32),
+                max_relative = 1e-6
+            );
+            let leaf = e.tensor(&device.clone().autodiff(), dtype).require_grad();
+            let gradient = leaf.grad(&loss.forward(leaf.clone()).backward()).unwrap();
+            assert_eq!(gradient.dtype(), dtype);
+            let gradient = Matrix::from(gradient.cast(DType::F32));
+            let exact = loss.gradient(&e, &device, DType::F32);
+            let error = gradient.zip(&exact, |x, y| x - y).norm();
+            assert!(error <= 1e-2 * exact.norm(), "{}: {error}", loss.name);
+        }
+    }
+}
+
+/// Gradient checkpointing gives the same numbers.
+#[test]
+fn under_gradient_checkpointing() {
+    let device = Device::default();
+    let e = Matrix::normal(6, 5, 9);
+    for loss in Loss::all(6, 5) {
+        let checkpointing = device.clone().autodiff().gradient_checkpointing();
+        let leaf = e.tensor(&checkpointing, DType::F32).require_grad();
+        let hidden = leaf.clone().tanh();
+        let gradient = Matrix::from(leaf.grad(&loss.forward(hidden).backward()).unwrap());
+        let leaf = e
+            .tensor(&device.clone().autodiff(), DType::F32)
+            .require_grad();
+        let hidden = leaf.clone().tanh();
+        let plain = Matrix::from(leaf.grad(&loss.forward(hidden).backward()).unwrap());
+        let error = gradient.zip(&plain, |x, y| x - y).norm();
+        assert!(error <= 1e-6 * plain.norm(), "{}", loss.name);
+    }
+}
+
+#[test]
+#[should_panic(expected = "got [0, 3]")]
+fn an_empty_batch() {
+    let _ = SvMax::default().forward(Tensor::<2>::zeros([0, 3], &Device::default()));
+}
+
+#[test]
+#[should_panic(expected = "same shape")]
+fn views_of_different_shape() {
+    let device = Device::default();
+    let [a, b] = [3, 4].map(|rows| Tensor::<2>::zeros([rows, 2], &device));
+    let _ = fullrank::VicReg::default().forward(a, b);
+}
+
+#[test]
+#[should_panic(expected = "margin of the variance term must be positive and finite, got -1")]
+fn a_negative_margin() {
+    VarianceConfig::new().with_margin(-1.0).init();
+}
+
+#[test]
+fn configurations_by_name() {
+    let json = r#"{"sum": [
+        {"svmax": {"weight": 0.5, "form": "linear", "normalize": true}},
+        {"variance-covariance":
+            {"variance_weight": 2.0, "covariance_weight": 0.0, "margin": 1.0, "epsilon": 0.0001}}
+    ]}"#;
+    let config: RegularizerConfig = serde_json::from_str(json).unwrap();
+    let again = serde_json::to_string(&config).unwrap();
+    assert_eq!(
+        serde_json::from_str::<RegularizerConfig>(&again).unwrap(),
+        config
+    );
+
+    let device = Device::default();
+    let e = Matrix::normal(9, 4, 10);
+    let regularizer = config.init();
+    let terms = regularizer.forward_terms(e.tensor(&device, DType::F32));
+    let term = |name| number(terms.get(name).unwrap().clone());
+    let expected = 0.5 * term("svmax.penalty") + 2.0 * term("variance-covariance.variance");
+    approx::assert_relative_eq!(number(terms.total.clone()), expected, max_relative = 1e-6);
+    for device in [device.clone(), device.autodiff()] {
+        let total = number(regularizer.forward(e.tensor(&device, DType::F32)));
+        approx::assert_relative_eq!(total, expected, max_relative = 1e-6);
+    }
+}
+
+#[test]
+fn display() {
+    assert_eq!(
+        SvMax::default().to_string(),
+        "SvMax {weight: 1.0, form: Bounded, normalize: true}"
+    );
+    assert_eq!(
+        fullrank::VicReg::default().to_string(),
+        "VicReg {invariance_weight: 25.0, variance_weight: 25.0, covariance_weight: 1.0, \
+         margin: 1.0, epsilon: 0.0001, scaling: Official}"
+    );
+}

@@ -1,0 +1,238 @@
+//! Values known from elsewhere: closed forms, and what the equivalent PyTorch program prints.
+
+use burn::tensor::{DType, Device};
+use fullrank::{
+    BarlowTwinsConfig, SvMaxConfig, SvMaxForm, VarianceCovariance, VicRegConfig, VicRegScaling,
+};
+
+use crate::matrices::{Matrix, f64_device, number};
+
+/// The two views of the VICReg cases: 4 x 3, `sin(1 + 3i + j)` and `cos(2 + 2i + 3j)`.
+fn sine() -> Matrix {
+    Matrix::from_fn(4, 3, |i, j| (1.0 + 3.0 * i as f64 + j as f64).sin())
+}
+
+fn cosine() -> Matrix {
+    Matrix::from_fn(4, 3, |i, j| (2.0 + 2.0 * i as f64 + 3.0 * j as f64).cos())
+}
+
+/// Unit rows at 0, 20, 40, 60, 80 degrees.
+fn five_angles() -> Matrix {
+    Matrix::from_fn(5, 2, |i, j| {
+        let angle = (20.0 * i as f64).to_radians();
+        if j == 0 { angle.cos() } else { angle.sin() }
+    })
+}
+
+/// The value in f64, to what SVMax's smoothing leaves (2e-7), and on the default device in f32, to
+/// 1e-6.
+fn assert_value(expected: f64, value: impl Fn(&Device, DType) -> f64) {
+    let double = value(&f64_device(), DType::F64);
+    approx::assert_relative_eq!(double, expected, max_relative = 3e-7);
+    let single = value(&Device::default(), DType::F32);
+    approx::assert_relative_eq!(single, expected, max_relative = 1e-6);
+}
+
+fn mean_singular_value(e: &Matrix, device: &Device, dtype: DType) -> f64 {
+    let terms = SvMaxConfig::new()
+        .init()
+        .forward_terms(e.tensor(device, dtype));
+    number(terms.get("mean_singular_value").unwrap().clone())
+}
+
+/// ```python
+/// import torch
+/// i, j = torch.arange(4.).double()[:, None], torch.arange(3.).double()
+/// x, y = torch.sin(1 + 3 * i + j), torch.cos(2 + 2 * i + 3 * j)
+/// def off_diagonal(c): return c.flatten()[:-1].view(2, 4)[:, 1:].flatten()
+/// repr_loss = torch.nn.functional.mse_loss(x, y)
+/// x, y = x - x.mean(0), y - y.mean(0)
+/// std = [torch.sqrt(z.var(0) + 1e-4) for z in (x, y)]
+/// std_loss = sum(torch.relu(1 - s).mean() / 2 for s in std)
+/// cov_loss = sum(off_diagonal(z.T @ z / 3).pow(2).sum() / 3 for z in (x, y))
+/// print(25 * repr_loss + 25 * std_loss + cov_loss)  # 30.607564786926375
+/// # The paper's equations: repr_loss * 3, std_loss * 2: 82.57602190509274
+/// ```
+#[test]
+fn vicreg_conventions() {
+    let loss = |scaling: VicRegScaling| {
+        move |device: &Device, dtype| {
+            let vicreg = VicRegConfig::new().with_scaling(scaling).init();
+            number(vicreg.forward(sine().tensor(device, dtype), cosine().tensor(device, dtype)))
+        }
+    };
+    assert_value(30.607564786926375, loss(VicRegScaling::Official));
+    assert_value(82.57602190509274, loss(VicRegScaling::Paper));
+}
+
+/// stable-pretraining's VCRegLoss(std_coeff=25, cov_coeff=1) of one view, 25 v / 2 + c.
+#[test]
+fn variance_and_covariance_of_one_view() {
+    let device = f64_device();
+    let loss = VarianceCovariance::default().forward(sine().tensor(&device, DType::F64));
+    approx::assert_relative_eq!(number(loss), 3.8946568, max_relative = 1e-7);
+}
+
+/// The official loss is 25 mse plus the single-view loss of each view.
+#[test]
+fn vicreg_is_invariance_and_two_regularizers() {
+    let device = f64_device();
+    let (x, y) = (
+        sine().tensor(&device, DType::F64),
+        cosine().tensor(&device, DType::F64),
+    );
+    let single = VarianceCovariance::default();
+    let parts = number((x.clone() - y.clone()).square().mean()) * 25.0
+        + number(single.forward(x.clone()))
+        + number(single.forward(y.clone()));
+    let whole = number(VicRegConfig::new().init().forward(x, y));
+    approx::assert_relative_eq!(whole, parts, max_relative = 1e-12);
+}
+
+/// The conventions differ by the documented factors.
+#[test]
+fn vicreg_terms_by_convention() {
+    let device = f64_device();
+    let terms = |scaling| {
+        let vicreg = VicRegConfig::new().with_scaling(scaling).init();
+        let terms = vicreg.forward_terms(
+            sine().tensor(&device, DType::F64),
+            cosine().tensor(&device, DType::F64),
+        );
+        ["invariance", "variance", "covariance"].map(|t| number(terms.get(t).unwrap().clone()))
+    };
+    let official = terms(VicRegScaling::Official);
+    for (scaling, factors) in [
+        (VicRegScaling::Paper, [3.0, 2.0, 1.0]),
+        (VicRegScaling::SummedVariance, [1.0, 2.0, 1.0]),
+        (VicRegScaling::Halved, [1.0, 1.0, 0.5]),
+    ] {
+        for ((ours, official), factor) in terms(scaling).into_iter().zip(official).zip(factors) {
+            approx::assert_relative_eq!(ours, factor * official, max_relative = 1e-12);
+        }
+    }
+}
+
+/// ```python
+/// e = torch.tensor([[math.cos(a), math.sin(a)] for a in torch.deg2rad(torch.arange(0, 100, 20.))])
+/// s = torch.linalg.svdvals(e.double()); print(s.mean())  # 1.5072890873666207
+/// L, U = math.sqrt(5) / 2, math.sqrt(5 / 2)
+/// print(torch.exp((U - s.mean()) / (U - L)))  # 1.172885057386248
+/// ```
+#[test]
+fn svmax_of_five_angles() {
+    assert_value(1.5072890873666207, |device, dtype| {
+        mean_singular_value(&five_angles(), device, dtype)
+    });
+    assert_value(1.172885057386248, |device, dtype| {
+        number(fullrank::SvMax::default().forward(five_angles().tensor(device, dtype)))
+    });
+}
+
+/// The gradient of the mean singular value in the first row is that row of the polar factor over d.
+#[test]
+fn svmax_gradient_of_five_angles() {
+    let svmax = SvMaxConfig::new()
+        .with_form(SvMaxForm::Linear)
+        .with_normalize(false)
+        .init();
+    let evaluation = svmax.evaluate(five_angles().tensor(&f64_device(), DType::F64));
+    let [gradient] = evaluation.coefficients.unwrap();
+    let gradient = Matrix::from(gradient);
+    approx::assert_relative_eq!(-gradient.entries[0], 0.34845149, max_relative = 1e-5);
+    approx::assert_relative_eq!(-gradient.entries[1], -0.11505821, max_relative = 1e-5);
+}
+
+/// Closed forms: orthogonal rows, balanced one-hot rows, unbalanced ones, all rows equal.
+#[test]
+fn svmax_closed_forms() {
+    let one_hot = |rows, dims, hot: fn(usize) -> usize| {
+        Matrix::from_fn(rows, dims, move |i, j| f64::from(u8::from(hot(i) == j)))
+    };
+    for (e, expected) in [
+        (one_hot(6, 6, |i| i), 1.0),
+        (one_hot(12, 4, |i| i / 3), 3f64.sqrt()),
+        (one_hot(4, 4, |i| i / 3), (3f64.sqrt() + 1.0) / 4.0),
+        (one_hot(12, 6, |_| 0), 12f64.sqrt() / 6.0),
+    ] {
+        assert_value(expected, |device, dtype| {
+            mean_singular_value(&e, device, dtype)
+        });
+    }
+    // 144 equal products round the same way: 1.8e-6 in f32.
+    let collapsed = one_hot(144, 128, |_| 0);
+    let value = mean_singular_value(&collapsed, &Device::default(), DType::F32);
+    approx::assert_relative_eq!(value, 0.09375, max_relative = 3e-6);
+}
+
+/// exp((U - s) / (U - L)) is 1 at a flat spectrum and e at rank one.
+#[test]
+fn svmax_penalty_at_its_ends() {
+    let device = f64_device();
+    let svmax = fullrank::SvMax::default();
+    let flat = Matrix::from_fn(8, 4, |i, j| f64::from(u8::from(i % 4 == j)));
+    let value = number(svmax.forward(flat.tensor(&device, DType::F64)));
+    approx::assert_relative_eq!(value, 1.0, max_relative = 1e-7);
+    let collapsed = Matrix::from_fn(8, 4, |_, j| j as f64);
+    let value = number(svmax.forward(collapsed.tensor(&device, DType::F64)));
+    approx::assert_relative_eq!(value, std::f64::consts::E, max_relative = 1e-7);
+}
+
+/// Taha et al., Fig. 1: 128 unit rows in the plane, polarised and spread. The figure prints two
+/// digits of the singular values.
+#[test]
+fn svmax_figure_one() {
+    for spectrum in [[11.25, 1.14], [8.99, 6.86]] {
+        let (e, _) = Matrix::with_spectrum(128, 2, &spectrum, 31);
+        let svmax = SvMaxConfig::new().with_normalize(false).init();
+        let terms = svmax.forward_terms(e.tensor(&Device::default(), DType::F32));
+        let mean = number(terms.get("mean_singular_value").unwrap().clone());
+        approx::assert_relative_eq!(mean, (spectrum[0] + spectrum[1]) / 2.0, max_relative = 1e-5);
+        let bound = |name| number(terms.get(name).unwrap().clone());
+        assert!(bound("lower_bound") < mean && mean < bound("upper_bound"));
+    }
+}
+
+/// ```python
+/// bn = torch.nn.BatchNorm1d(3, affine=False).double()
+/// c = bn(x).T @ bn(y) / 4                          # x, y as for VICReg
+/// on_diag = (torch.diagonal(c) - 1).pow(2).sum()
+/// off_diag = off_diagonal(c).pow(2).sum()
+/// print(on_diag, off_diag, on_diag + 0.005 * off_diag)
+/// ```
+///
+/// computed here by hand, entry by entry.
+#[test]
+fn barlow_twins_by_hand() {
+    let standardised = |e: Matrix| {
+        let column = |j: usize| -> Vec<f64> { (0..4).map(|i| e.entries[3 * i + j]).collect() };
+        let columns: Vec<Vec<f64>> = (0..3)
+            .map(|j| {
+                let column = column(j);
+                let mean = column.iter().sum::<f64>() / 4.0;
+                let variance = column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 4.0;
+                column
+                    .iter()
+                    .map(|x| (x - mean) / (variance + 1e-5).sqrt())
+                    .collect()
+            })
+            .collect();
+        columns
+    };
+    let (x, y) = (standardised(sine()), standardised(cosine()));
+    let (mut on, mut off) = (0.0, 0.0);
+    for (i, a) in x.iter().enumerate() {
+        for (j, b) in y.iter().enumerate() {
+            let c = a.iter().zip(b).map(|(p, q)| p * q).sum::<f64>() / 4.0;
+            if i == j {
+                on += (1.0 - c).powi(2);
+            } else {
+                off += c * c;
+            }
+        }
+    }
+    assert_value(on + 0.005 * off, |device, dtype| {
+        let barlow = BarlowTwinsConfig::new().init();
+        number(barlow.forward(sine().tensor(device, dtype), cosine().tensor(device, dtype)))
+    });
+}

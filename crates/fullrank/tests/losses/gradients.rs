@@ -1,0 +1,144 @@
+//! Every gradient against finite differences, in f64, and on the default device against those.
+
+use burn::tensor::{DType, Device};
+
+use crate::matrices::{Loss, Matrix, f64_device, number, regimes};
+
+/// Central differences along a direction, with Richardson extrapolation.
+fn slope(f: impl Fn(f64) -> f64, step: f64) -> f64 {
+    let central = |h: f64| (f(h) - f(-h)) / (2.0 * h);
+    (4.0 * central(step / 2.0) - central(step)) / 3.0
+}
+
+#[test]
+fn gradients_equal_finite_differences() {
+    let device = f64_device();
+    for (regime, e) in regimes() {
+        let scale = e.norm() / (e.entries.len() as f64).sqrt();
+        for loss in Loss::all(e.rows, e.dims) {
+            let gradient = loss.gradient(&e, &device, DType::F64);
+            for direction in 0..4 {
+                let direction = Matrix::normal(e.rows, e.dims, 100 + direction);
+                let along = gradient.dot(&direction);
+                // Where singular values vanish SVMax bends on the scale of its smoothing, 3e-4, or of
+                // the noise: the step stays below.
+                let bends = regime.starts_with("nearly") || regime == "rank deficient";
+                let step = if bends { 2e-6 } else { 1e-4 } * scale;
+                let measured = slope(
+                    |t| {
+                        loss.value(
+                            &e.clone().zip(&direction, |x, y| x + t * y),
+                            &device,
+                            DType::F64,
+                        )
+                    },
+                    step,
+                );
+                // What rounding of the value leaves undecided in a difference.
+                let noise = 1e-14 * loss.value(&e, &device, DType::F64).abs() / step;
+                let tolerance =
+                    1e-5 * along.abs() + 1e-7 * gradient.norm() * direction.norm() + 20.0 * noise;
+                assert!(
+                    (along - measured).abs() <= tolerance,
+                    "{} on {regime}: {along:e} against {measured:e}, tolerance {tolerance:e}",
+                    loss.name,
+                );
+            }
+        }
+    }
+}
+
+/// The surrogate hands the coefficients over unchanged.
+#[test]
+fn backward_is_the_coefficients() {
+    let device = Device::default();
+    for (_, e) in regimes() {
+        for loss in Loss::all(e.rows, e.dims) {
+            let gradient = loss.gradient(&e, &device, DType::F32);
+            let coefficients: Matrix = loss.coefficients(e.tensor(&device, DType::F32)).into();
+            assert_eq!(gradient.entries, coefficients.entries, "{}", loss.name);
+        }
+    }
+}
+
+/// On this device in f32, against f64.
+#[test]
+fn single_precision_agrees_with_double() {
+    let device = Device::default();
+    for (regime, e) in regimes() {
+        // What f32 cannot hold cannot be asked of it: singular values of 1e-4 beside 1.
+        if regime == "nearly collapsed, 1e-4" {
+            continue;
+        }
+        for loss in Loss::all(e.rows, e.dims) {
+            let exact = loss.gradient(&e, &f64_device(), DType::F64);
+            let single = loss.gradient(&e, &device, DType::F32);
+            let error = single.clone().zip(&exact, |x, y| x - y).norm();
+            // Vanishing singular values are rounding noise in f32: their share of SVMax differs.
+            let tolerance = if regime == "rank deficient" {
+                1e-2
+            } else {
+                2e-3
+            };
+            assert!(
+                error <= tolerance * exact.norm() + 1e-7,
+                "{} on {regime}: error {error:e} of {:e}",
+                loss.name,
+                exact.norm()
+            );
+            let value = loss.value(&e, &device, DType::F32);
+            let reference = loss.value(&e, &f64_device(), DType::F64);
+            approx::assert_relative_eq!(value, reference, max_relative = 2e-4, epsilon = 1e-6);
+        }
+    }
+}
+
+/// The terms are on the graph too: their weighted sum has the gradient of the loss.
+#[test]
+fn terms_are_trainable() {
+    let device = f64_device();
+    for (regime, e) in regimes() {
+        for loss in Loss::all(e.rows, e.dims) {
+            let leaf = e
+                .tensor(&device.clone().autodiff(), DType::F64)
+                .require_grad();
+            let terms = loss.forward_terms(leaf.clone());
+            approx::assert_relative_eq!(
+                number(terms.total.clone()),
+                loss.value(&e, &device, DType::F64),
+                max_relative = 1e-12
+            );
+            let gradients = terms.total.backward();
+            let ours: Matrix = leaf.grad(&gradients).expect("on the graph").into();
+            let whole = loss.gradient(&e, &device, DType::F64);
+            let error = ours.zip(&whole, |x, y| x - y).norm();
+            assert!(error <= 1e-12 * whole.norm(), "{} on {regime}", loss.name);
+        }
+    }
+}
+
+/// A term can be trained alone.
+#[test]
+fn the_mean_singular_value_has_its_own_gradient() {
+    let device = f64_device();
+    let e = Matrix::normal(6, 4, 21);
+    let svmax = fullrank::SvMaxConfig::new()
+        .with_form(fullrank::SvMaxForm::Linear)
+        .init();
+    let leaf = e
+        .tensor(&device.clone().autodiff(), DType::F64)
+        .require_grad();
+    let mean = svmax
+        .forward_terms(leaf.clone())
+        .get("mean_singular_value")
+        .unwrap()
+        .clone();
+    let alone: Matrix = leaf.grad(&mean.backward()).unwrap().into();
+    let leaf = e.tensor(&device.autodiff(), DType::F64).require_grad();
+    let linear: Matrix = leaf
+        .grad(&svmax.forward(leaf.clone()).backward())
+        .unwrap()
+        .into();
+    let error = alone.zip(&linear, |x, y| x + y).norm();
+    assert!(error < 1e-14, "{error:e}");
+}

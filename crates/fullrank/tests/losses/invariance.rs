@@ -1,0 +1,130 @@
+//! What the losses must not depend on, for shapes and entries drawn at random.
+
+use burn::tensor::{DType, Device};
+use fullrank::{Bounds, SvMaxConfig};
+use proptest::prelude::*;
+
+use crate::matrices::{Loss, Matrix, f64_device, number};
+
+fn matrices() -> impl Strategy<Value = Matrix> {
+    (1..20usize, 1..20usize, any::<u64>(), -3..4i32).prop_map(|(rows, dims, seed, scale)| {
+        Matrix::normal(rows, dims, seed).map(|x| x * 10f64.powi(scale))
+    })
+}
+
+fn is_two_view(loss: &Loss) -> bool {
+    loss.name.starts_with("vicreg") || loss.name.starts_with("barlow")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Single-view losses do not care about the order of the rows nor of the dimensions, nor about
+    /// the sign of a dimension.
+    #[test]
+    fn permutations_and_signs(e in matrices()) {
+        let device = f64_device();
+        let (n, d) = (e.rows, e.dims);
+        let reversed = Matrix::from_fn(n, d, |i, j| {
+            let sign = if j % 2 == 0 { 1.0 } else { -1.0 };
+            sign * e.entries[(n - 1 - i) * d + (d - 1 - j)]
+        });
+        for loss in Loss::all(n, d).iter().filter(|loss| !is_two_view(loss)) {
+            // The sign of column j changes with its place, so compare up to it.
+            let before = loss.value(&e, &device, DType::F64);
+            let after = loss.value(&reversed, &device, DType::F64);
+            prop_assert!((before - after).abs() <= 1e-9 * before.abs().max(1e-9), "{}", loss.name);
+        }
+    }
+
+    /// SVMax does not care about rotations of the space.
+    #[test]
+    fn rotations(e in matrices(), seed in any::<u32>()) {
+        let device = f64_device();
+        let rotated = e.product(&Matrix::orthonormal(e.dims, e.dims, u64::from(seed)));
+        for loss in Loss::all(e.rows, e.dims).iter().filter(|l| l.name.starts_with("svmax")) {
+            let before = loss.value(&e, &device, DType::F64);
+            let after = loss.value(&rotated, &device, DType::F64);
+            prop_assert!((before - after).abs() <= 1e-8 * before.abs().max(1e-9), "{}", loss.name);
+        }
+    }
+
+    /// Normalised rows: the scale of a row does not count. And L <= s_mu <= U.
+    #[test]
+    fn svmax_scale_and_bounds(e in matrices(), seed in any::<u64>()) {
+        let device = Device::default();
+        let svmax = SvMaxConfig::new().init();
+        let factors = Matrix::normal(e.rows, 1, seed).map(|x| 0.1 + x.abs());
+        let scaled = Matrix::from_fn(e.rows, e.dims, |i, j| {
+            factors.entries[i] * e.entries[i * e.dims + j]
+        });
+        let mean = |e: &Matrix| {
+            let terms = svmax.forward_terms(e.tensor(&device, DType::F32));
+            number(terms.get("mean_singular_value").unwrap().clone())
+        };
+        let (before, after) = (mean(&e), mean(&scaled));
+        prop_assert!((before - after).abs() <= 1e-5 * before);
+        let bounds = Bounds::new(e.rows, e.dims);
+        prop_assert!(before >= bounds.lower * (1.0 - 1e-4) && before <= bounds.upper * (1.0 + 1e-6));
+    }
+
+    /// The mean singular value agrees with the exact spectrum within the documented smoothing.
+    #[test]
+    fn svmax_against_the_exact_spectrum(e in matrices()) {
+        let device = Device::default();
+        let tensor = e.tensor(&device, DType::F32);
+        let terms = SvMaxConfig::new().init().forward_terms(tensor.clone());
+        let ours = number(terms.get("mean_singular_value").unwrap().clone());
+        let exact = fullrank::singular_values(&fullrank::unit_rows(tensor));
+        let exact = exact.iter().sum::<f64>() / exact.len() as f64;
+        let upper = Bounds::new(e.rows, e.dims).upper;
+        prop_assert!((exact - ours).abs() <= 1.1e-4 * upper, "{ours} against {exact}");
+    }
+
+    /// Both sides of the covariance give the same: padding with zero rows changes the side taken,
+    /// padding with zero dimensions too, and both change the value by known factors only.
+    #[test]
+    fn the_two_sides_of_the_covariance(rows in 2..12usize, dims in 1..12usize, seed in any::<u64>()) {
+        let device = f64_device();
+        let e = Matrix::normal(rows, dims, seed);
+        let value = |e: &Matrix| {
+            number(fullrank::Covariance::default().forward(e.tensor(&device, DType::F64)))
+        };
+        let width = dims + rows + 3;
+        let wide = Matrix::from_fn(rows, width, |i, j| {
+            if j < dims { e.entries[i * dims + j] } else { 0.0 }
+        });
+        // c has 1/d in front: undo it.
+        let (narrow, wide) = (value(&e) * dims as f64, value(&wide) * width as f64);
+        prop_assert!((narrow - wide).abs() <= 1e-10 * narrow.max(1e-10) + 1e-12, "{narrow} {wide}");
+    }
+
+    /// The views of a two-view loss play the same part.
+    #[test]
+    fn views_are_exchangeable(rows in 1..10usize, dims in 1..14usize, seed in any::<u64>()) {
+        let device = f64_device();
+        let [a, b] = [0, 1].map(|k| Matrix::normal(rows, dims, seed ^ k).tensor(&device, DType::F64));
+        let vicreg = fullrank::VicReg::default();
+        let barlow = fullrank::BarlowTwins::default();
+        let pairs = [
+            (vicreg.forward(a.clone(), b.clone()), vicreg.forward(b.clone(), a.clone())),
+            (barlow.forward(a.clone(), b.clone()), barlow.forward(b, a)),
+        ];
+        for (one, other) in pairs {
+            let (one, other) = (number(one), number(other));
+            prop_assert!((one - other).abs() <= 1e-10 * one.abs() + 1e-12);
+        }
+    }
+}
+
+/// Barlow Twins standardises: an affine change of a dimension does not count.
+#[test]
+fn barlow_twins_ignores_affine_changes() {
+    let device = f64_device();
+    let e = Matrix::normal(16, 5, 1).tensor(&device, DType::F64);
+    let other = Matrix::normal(16, 5, 2).tensor(&device, DType::F64);
+    let barlow = fullrank::BarlowTwins::default();
+    let before = number(barlow.forward(e.clone(), other.clone()));
+    let after = number(barlow.forward(e.mul_scalar(2.0).add_scalar(4.0), other));
+    approx::assert_relative_eq!(before, after, max_relative = 1e-4);
+}

@@ -1,0 +1,9 @@
+//! The losses on `Device::default()`: `BURN_DEVICE=ndarray cargo test` runs them on another backend.
+
+mod accuracy;
+mod edge_cases;
+mod golden;
+mod gradients;
+mod invariance;
+mod matrices;
+mod split_batch;

@@ -1,0 +1,385 @@
+//! The configuration of a run: defaults, JSON in, JSON out.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use fullrank::{BarlowTwinsConfig, SvMaxConfig, VarianceConfig, VicRegConfig};
+use fullrank_train::encoder::EncoderConfig;
+use fullrank_train::linear_probe::LinearProbeConfig;
+use fullrank_train::optimizer::OptimizerConfig;
+use fullrank_train::views::ViewsConfig;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Everything that decides what a run computes, but for the device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// The images.
+    pub data: DataConfig,
+    /// What to train, in this order.
+    pub methods: Vec<Method>,
+    /// One training of every method for each; the table shows mean and spread.
+    pub seeds: Vec<u64>,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images in a batch, each in two views.
+    pub batch_size: usize,
+    /// Stop a training whose validation loss has not improved for this many epochs.
+    pub patience: Option<usize>,
+    /// The network that is kept.
+    pub encoder: EncoderConfig,
+    /// Output lengths of the expander's layers, which are discarded after the training. A method
+    /// may end in another length.
+    pub expander: Vec<usize>,
+    /// The augmentations.
+    pub views: ViewsConfig,
+    /// The optimizer.
+    pub optimizer: OptimizerConfig,
+    /// The learning rate.
+    pub schedule: ScheduleConfig,
+    /// The loss of each method.
+    pub objectives: ObjectivesConfig,
+    /// The measurements on the frozen encoder.
+    pub evaluation: EvaluationConfig,
+    /// Compute the live singular values at every `n`-th training step.
+    pub spectrum_every: usize,
+}
+
+/// The images of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataConfig {
+    /// Which set.
+    pub name: DataName,
+    /// Where its files are.
+    #[serde(default)]
+    pub dir: Option<PathBuf>,
+    /// Channels, height and width that the images of a folder are brought to; other sets have
+    /// their own.
+    #[serde(default = "folder_shape")]
+    pub folder_shape: [usize; 3],
+    /// Train on the first `n` images of each class only.
+    #[serde(default)]
+    pub train_per_class: Option<usize>,
+    /// Test on the first `n` images of each class only.
+    #[serde(default)]
+    pub test_per_class: Option<usize>,
+}
+
+fn folder_shape() -> [usize; 3] {
+    [3, 32, 32]
+}
+
+/// The image sets that a run can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataName {
+    /// 6,000 + 1,000 images of Fashion-MNIST that ship with this repository
+    FashionMnistMini,
+    /// All of Fashion-MNIST (needs its files: --data-dir or Debian's dataset-fashion-mnist)
+    FashionMnist,
+    /// CIFAR-10, binary version (needs --data-dir)
+    Cifar10,
+    /// CIFAR-100, binary version (needs --data-dir)
+    Cifar100,
+    /// Any images, as <data-dir>/{train,test}/<class>/*
+    Folder,
+}
+
+/// What keeps the embedding from collapsing, or does not.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Nothing: the two embeddings of an image are pulled together, and that is all
+    None,
+    /// The mean singular value of the batch is maximised (SVMax)
+    Svmax,
+    /// Every dimension keeps its standard deviation (VICReg without covariance)
+    Variance,
+    /// Variance and covariance (VICReg)
+    Vicreg,
+    /// The cross-correlation of the two views is pulled to the identity (Barlow Twins)
+    BarlowTwins,
+}
+
+impl Method {
+    /// The name of the method on the command line and of its folder.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Svmax => "svmax",
+            Self::Variance => "variance",
+            Self::Vicreg => "vicreg",
+            Self::BarlowTwins => "barlow-twins",
+        }
+    }
+
+    /// The name of the method in tables and plots.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::None => "no regularizer",
+            Self::Svmax => "SVMax",
+            Self::Variance => "variance only",
+            Self::Vicreg => "VICReg",
+            Self::BarlowTwins => "Barlow Twins",
+        }
+    }
+}
+
+/// Linear warm-up from zero to the learning rate, then a cosine, step by step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScheduleConfig {
+    /// The learning rate at the end of the warm-up.
+    pub learning_rate: f64,
+    /// The length of the warm-up, as a share of the training.
+    pub warmup: f64,
+    /// The learning rate at the end, as a share of the largest.
+    pub final_fraction: f64,
+}
+
+/// The losses; `invariance_weight` times the distance of the two embeddings of an image, plus what
+/// keeps them from collapsing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ObjectivesConfig {
+    /// The loss of [`Method::None`].
+    pub none: InvarianceObjectiveConfig,
+    /// The loss of [`Method::Svmax`].
+    pub svmax: SvMaxObjectiveConfig,
+    /// The loss of [`Method::Variance`].
+    pub variance: VarianceObjectiveConfig,
+    /// The loss of [`Method::Vicreg`].
+    pub vicreg: VicRegConfig,
+    /// The loss of [`Method::BarlowTwins`].
+    pub barlow_twins: BarlowTwinsConfig,
+}
+
+/// `invariance_weight * mean((a - b)^2)`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InvarianceObjectiveConfig {
+    /// VICReg's weight of the same term.
+    pub invariance_weight: f64,
+}
+
+/// `invariance_weight * mean_rows |a - b|^2 + (penalty(a) + penalty(b))` with unit rows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SvMaxObjectiveConfig {
+    /// Weight of the squared distance of the unit rows, averaged over the batch.
+    pub invariance_weight: f64,
+    /// The penalty on each view.
+    pub penalty: SvMaxConfig,
+    /// Length of the embeddings, in place of the last one of `expander`: SVMax is meant for
+    /// batches of more rows than dimensions.
+    pub dimensions: usize,
+}
+
+/// `invariance_weight * mean((a - b)^2) + (v(a) + v(b)) / 2`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VarianceObjectiveConfig {
+    /// Weight of the mean squared difference.
+    pub invariance_weight: f64,
+    /// The variance term and its weight.
+    pub variance: VarianceConfig,
+}
+
+/// The measurements on the frozen encoder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EvaluationConfig {
+    /// Neighbours that vote in the k-NN classification.
+    pub neighbours: usize,
+    /// The linear probe.
+    pub probe: LinearProbeConfig,
+}
+
+impl RunConfig {
+    /// The default configuration for this set of images.
+    pub fn defaults(data: DataName) -> Self {
+        let colour = !matches!(data, DataName::FashionMnist | DataName::FashionMnistMini);
+        let views = match colour {
+            true => ViewsConfig::colour_images(),
+            false => ViewsConfig::new(),
+        };
+        Self {
+            data: DataConfig {
+                name: data,
+                dir: None,
+                folder_shape: folder_shape(),
+                train_per_class: None,
+                test_per_class: None,
+            },
+            methods: vec![
+                Method::None,
+                Method::Svmax,
+                Method::Variance,
+                Method::Vicreg,
+            ],
+            seeds: vec![1],
+            epochs: 8,
+            batch_size: 256,
+            patience: None,
+            encoder: EncoderConfig::small_cnn(),
+            expander: vec![512, 512, 512],
+            views,
+            optimizer: OptimizerConfig::adamw(),
+            schedule: ScheduleConfig {
+                learning_rate: 1e-3,
+                warmup: 0.1,
+                final_fraction: 0.001,
+            },
+            objectives: ObjectivesConfig {
+                none: InvarianceObjectiveConfig {
+                    invariance_weight: 25.0,
+                },
+                svmax: SvMaxObjectiveConfig {
+                    invariance_weight: 1.0,
+                    penalty: SvMaxConfig::new(),
+                    dimensions: 128,
+                },
+                variance: VarianceObjectiveConfig {
+                    invariance_weight: 25.0,
+                    variance: VarianceConfig::new().with_weight(25.0),
+                },
+                vicreg: VicRegConfig::new(),
+                barlow_twins: BarlowTwinsConfig::new(),
+            },
+            evaluation: EvaluationConfig {
+                neighbours: 20,
+                probe: LinearProbeConfig::new(),
+            },
+            spectrum_every: 1,
+        }
+    }
+
+    /// The defaults with a partial JSON document laid over them. `data`, if given, is the set of
+    /// images whatever the document says.
+    pub fn from_json(text: &str, data: Option<DataName>) -> Result<Self> {
+        let given: Value = serde_json::from_str(text)?;
+        let named = match given.pointer("/data/name") {
+            Some(name) => DataName::deserialize(name).context("in data.name")?,
+            None => DataName::FashionMnistMini,
+        };
+        let defaults = serde_json::to_value(Self::defaults(data.unwrap_or(named)))?;
+        let mut merged = defaults.clone();
+        merge(&mut merged, given);
+        if let (Some(data), Some(name)) = (data, merged.pointer_mut("/data/name")) {
+            *name = serde_json::to_value(data)?;
+        }
+        let config: Self = serde_path(&merged)?;
+        known_only(&merged, &serde_json::to_value(&config)?, "")?;
+        Ok(config)
+    }
+
+    /// [`from_json`](Self::from_json) of a file.
+    pub fn load(path: &Path, data: Option<DataName>) -> Result<Self> {
+        let context = || format!("reading the configuration {}", path.display());
+        let text = std::fs::read_to_string(path).with_context(context)?;
+        Self::from_json(&text, data).with_context(context)
+    }
+
+    /// The whole configuration as JSON.
+    pub fn to_json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Checks what would otherwise fail in the middle of a run.
+    pub fn validate(&self) -> Result<()> {
+        ensure!(
+            !self.methods.is_empty(),
+            "methods must name at least one method"
+        );
+        ensure!(
+            !self.seeds.is_empty(),
+            "seeds must hold at least one number"
+        );
+        for (index, method) in self.methods.iter().enumerate() {
+            ensure!(
+                !self.methods[..index].contains(method),
+                "method {} twice",
+                method.key()
+            );
+        }
+        for (index, seed) in self.seeds.iter().enumerate() {
+            ensure!(!self.seeds[..index].contains(seed), "seed {seed} twice");
+        }
+        ensure!(self.epochs > 0, "epochs must be at least 1, got 0");
+        ensure!(
+            self.batch_size > 1,
+            "batch_size must be at least 2, got {}",
+            self.batch_size
+        );
+        ensure!(
+            self.patience != Some(0),
+            "patience must be at least 1, got 0"
+        );
+        ensure!(
+            self.spectrum_every > 0,
+            "spectrum_every must be at least 1, got 0"
+        );
+        ensure!(
+            !self.expander.is_empty(),
+            "expander must have at least one length"
+        );
+        ensure!(
+            (0.0..1.0).contains(&self.schedule.warmup),
+            "schedule.warmup must be in [0, 1), got {}",
+            self.schedule.warmup
+        );
+        Ok(())
+    }
+}
+
+/// Lays `over` over `base`. Two objects are merged key by key, unless both have a `name` and it
+/// differs: then they are different things, and the settings of one say nothing about the other.
+fn merge(base: &mut Value, over: Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            let renamed = over
+                .get("name")
+                .is_some_and(|name| base.get("name") != Some(name));
+            if renamed && base.contains_key("name") {
+                base.clear();
+            }
+            for (key, value) in over {
+                merge(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over,
+    }
+}
+
+fn serde_path(value: &Value) -> Result<RunConfig> {
+    // One part at a time, to say in which the error is.
+    if let Value::Object(parts) = value {
+        let whole = serde_json::to_value(RunConfig::defaults(DataName::FashionMnistMini))?;
+        for (key, part) in parts
+            .iter()
+            .filter(|(key, _)| whole.get(key.as_str()).is_some())
+        {
+            let mut alone = whole.clone();
+            alone[key] = part.clone();
+            serde_json::from_value::<RunConfig>(alone).with_context(|| format!("in `{key}`"))?;
+        }
+    }
+    Ok(serde_json::from_value(value.clone())?)
+}
+
+/// An error for the first key of `given` that `known`, what was understood of it, lacks.
+fn known_only(given: &Value, known: &Value, path: &str) -> Result<()> {
+    let (Value::Object(given), Value::Object(known)) = (given, known) else {
+        return Ok(());
+    };
+    for (key, value) in given {
+        match known.get(key) {
+            Some(understood) => known_only(value, understood, &format!("{path}{key}."))?,
+            None => bail!("unknown key `{path}{key}`; known here: {}", keys(known)),
+        }
+    }
+    Ok(())
+}
+
+fn keys(object: &Map<String, Value>) -> String {
+    let keys: Vec<&str> = object.keys().map(String::as_str).collect();
+    keys.join(", ")
+}

@@ -1,0 +1,224 @@
+//! The values of every metric of one training, on disk as it goes and in memory.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use burn::train::logger::MetricLogger;
+use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
+use burn::train::metric::{MetricDefinition, NumericEntry};
+use serde::{Deserialize, Serialize};
+
+/// One value of one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// `train` or `valid`.
+    pub split: String,
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Optimizer steps taken since the start of the training.
+    pub step: usize,
+    /// Such as `loss` or `mean_singular_value`.
+    pub metric: String,
+    /// A batch's value in `train`, the epoch's mean in `valid`.
+    pub value: f64,
+}
+
+/// The name of the file in the folder of a training.
+pub const FILE: &str = "metrics.csv";
+
+/// The name of the row that holds the seconds an epoch took.
+pub const SECONDS: &str = "seconds";
+
+/// The metrics of one training. Clones share the rows; a clone serves as burn-train's
+/// [`MetricLogger`], which appends to the file at the end of each epoch.
+#[derive(Clone)]
+pub struct History {
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    path: PathBuf,
+    rows: Vec<Row>,
+    written: usize,
+    names: Vec<MetricDefinition>,
+    steps_per_epoch: usize,
+    step: usize,
+    epoch_start: Instant,
+    failure: Option<anyhow::Error>,
+}
+
+impl History {
+    /// Opens the history at `path`, keeping what it holds of the epochs up to `epoch`, the last
+    /// that the resumed checkpoint has seen (0: starts anew).
+    pub fn resume(path: &Path, epoch: usize, steps_per_epoch: usize) -> Result<Self> {
+        let mut rows = if epoch > 0 { read(path)? } else { Vec::new() };
+        rows.retain(|row| row.epoch <= epoch);
+        write(path, &rows)?;
+        let written = rows.len();
+        let shared = Shared {
+            path: path.to_path_buf(),
+            rows,
+            written,
+            names: Vec::new(),
+            steps_per_epoch,
+            step: 0,
+            epoch_start: Instant::now(),
+            failure: None,
+        };
+        Ok(Self {
+            shared: Arc::new(Mutex::new(shared)),
+        })
+    }
+
+    /// Every row, or the error that kept one from being written.
+    pub fn into_rows(self) -> Result<Vec<Row>> {
+        self.with(|shared| match shared.failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(std::mem::take(&mut shared.rows)),
+        })
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Shared) -> T) -> T {
+        f(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Reads the rows of a file that [`History`] wrote.
+pub fn read(path: &Path) -> Result<Vec<Row>> {
+    let mut reader =
+        csv::Reader::from_path(path).with_context(|| format!("reading {}", path.display()))?;
+    let rows = reader.deserialize().collect::<Result<_, _>>();
+    rows.with_context(|| format!("reading {}", path.display()))
+}
+
+fn write(path: &Path, rows: &[Row]) -> Result<()> {
+    let context = || format!("writing {}", path.display());
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_path(path)
+        .with_context(context)?;
+    writer
+        .write_record(["split", "epoch", "step", "metric", "value"])
+        .with_context(context)?;
+    for row in rows {
+        writer.serialize(row).with_context(context)?;
+    }
+    writer.flush().with_context(context)
+}
+
+/// `Mean singular value` becomes `mean_singular_value`.
+fn column_name(metric: &str) -> String {
+    metric.to_lowercase().replace([' ', '-'], "_")
+}
+
+impl Shared {
+    fn append(&mut self) -> Result<()> {
+        let file = File::options().append(true).open(&self.path)?;
+        let mut writer = csv::WriterBuilder::new()
+            .has_headers(false)
+            .from_writer(file);
+        for row in &self.rows[self.written..] {
+            writer.serialize(row)?;
+        }
+        writer.flush()?;
+        writer
+            .into_inner()
+            .map_err(|error| error.into_error())?
+            .flush()?;
+        self.written = self.rows.len();
+        Ok(())
+    }
+
+    fn name_of(&self, id: &burn::train::metric::MetricId) -> Option<String> {
+        let known = self
+            .names
+            .iter()
+            .find(|definition| definition.metric_id == *id);
+        known.map(|definition| column_name(&definition.name))
+    }
+}
+
+impl MetricLogger for History {
+    fn log(&mut self, update: MetricsUpdate, epoch: usize, split: &Split) {
+        self.with(|shared| {
+            let is_final = |entry: &NumericEntry| matches!(entry, NumericEntry::Final(_));
+            let train = *split == Split::Train;
+            let values: Vec<_> = (update.entries_numeric.iter())
+                .filter_map(|metric| {
+                    let value = metric.numeric_entry.as_ref()?;
+                    Some((shared.name_of(&metric.entry.metric_id)?, value))
+                })
+                .collect();
+            // The end of a split reports the mean over its batches: that is the value kept of a
+            // validation, while a training keeps its steps.
+            let end_of_split = values.iter().any(|(_, value)| is_final(value));
+            if train && !end_of_split {
+                shared.step += 1;
+            }
+            if train == end_of_split {
+                return;
+            }
+            let step = match train {
+                true => (epoch - 1) * shared.steps_per_epoch + shared.step,
+                false => epoch * shared.steps_per_epoch,
+            };
+            for (metric, value) in values {
+                let value = value.current();
+                if !train && value.is_nan() {
+                    continue;
+                }
+                shared.rows.push(Row {
+                    split: split.to_string(),
+                    epoch,
+                    step,
+                    metric,
+                    value,
+                });
+            }
+        });
+    }
+
+    fn read_numeric(
+        &mut self,
+        name: &str,
+        epoch: usize,
+        split: &Split,
+    ) -> Result<Vec<NumericEntry>, String> {
+        let (split, name) = (split.to_string(), column_name(name));
+        let wanted = |row: &&Row| row.epoch == epoch && row.split == split && row.metric == name;
+        Ok(self.with(|shared| {
+            let rows = shared.rows.iter().filter(wanted);
+            rows.map(|row| NumericEntry::Value(row.value)).collect()
+        }))
+    }
+
+    fn log_metric_definition(&mut self, definition: MetricDefinition) {
+        self.with(|shared| shared.names.push(definition));
+    }
+
+    fn log_epoch_summary(&mut self, summary: EpochSummary) {
+        self.with(|shared| {
+            shared.step = 0;
+            if summary.split != Split::Valid {
+                return;
+            }
+            let epoch = summary.epoch_number;
+            shared.rows.push(Row {
+                split: Split::Train.to_string(),
+                epoch,
+                step: epoch * shared.steps_per_epoch,
+                metric: SECONDS.to_string(),
+                value: shared.epoch_start.elapsed().as_secs_f64(),
+            });
+            shared.epoch_start = Instant::now();
+            if let Err(error) = shared.append() {
+                let context = format!("writing {}", shared.path.display());
+                shared.failure.get_or_insert(error.context(context));
+            }
+        });
+    }
+}

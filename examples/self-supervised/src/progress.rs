@@ -1,0 +1,169 @@
+//! Compact progress: one line that moves in a terminal, one line an epoch elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
+use burn::train::metric::{MetricDefinition, MetricId};
+use burn::train::renderer::{
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
+    MetricsRendererTraining,
+};
+
+/// Shows a training on standard output, in a line each for an epoch.
+pub struct CompactProgress {
+    label: String,
+    terminal: bool,
+    shown: Vec<Shown>,
+    epochs: usize,
+    epoch: usize,
+    items: usize,
+    training: bool,
+    start: Instant,
+}
+
+/// A metric on the line, and what it last said.
+struct Shown {
+    metric: &'static str,
+    title: &'static str,
+    id: Option<MetricId>,
+    text: String,
+}
+
+impl CompactProgress {
+    /// Progress of the training called `label`.
+    pub fn new(label: &str) -> Self {
+        let shown = [
+            ("Loss", "loss"),
+            ("Mean singular value", "s_mu"),
+            ("Effective rank", "effective rank"),
+            ("Mean std", "std"),
+        ];
+        Self {
+            label: label.to_string(),
+            terminal: std::io::stdout().is_terminal(),
+            shown: shown
+                .map(|(metric, title)| Shown {
+                    metric,
+                    title,
+                    id: None,
+                    text: String::new(),
+                })
+                .into(),
+            epochs: 0,
+            epoch: 1,
+            items: 0,
+            training: true,
+            start: Instant::now(),
+        }
+    }
+
+    fn update(&mut self, state: &MetricState) {
+        let (MetricState::Generic(entry) | MetricState::Numeric(entry, _)) = state;
+        let wanted = |shown: &&mut Shown| shown.id.as_ref() == Some(&entry.metric_id);
+        if let Some(shown) = self.shown.iter_mut().find(wanted) {
+            // burn-train's text is "epoch X - batch Y"; the line has room for the batch.
+            let text = &entry.serialized_entry.formatted;
+            let batch = text
+                .split_once("batch ")
+                .map_or(text.as_str(), |(_, batch)| batch);
+            shown.text = batch.to_string();
+        }
+    }
+
+    fn figures(&self) -> String {
+        let told = self.shown.iter().filter(|shown| !shown.text.is_empty());
+        told.map(|shown| format!("  {} {}", shown.title, shown.text))
+            .collect()
+    }
+
+    fn heading(&self) -> String {
+        format!(
+            "  {:<12} epoch {:>3}/{}",
+            self.label, self.epoch, self.epochs
+        )
+    }
+}
+
+impl MetricsRendererTraining for CompactProgress {
+    fn update_train(&mut self, state: MetricState) {
+        self.update(&state);
+    }
+
+    // The line shows the training batches: the loss there is the one that is minimised.
+    fn update_valid(&mut self, _state: MetricState) {}
+}
+
+impl TrainingProgressLogger for CompactProgress {
+    fn start(
+        &mut self,
+        total_epochs: usize,
+        starting_epoch: usize,
+        _total_items: Option<usize>,
+        _label: Option<&str>,
+    ) {
+        self.epochs = total_epochs;
+        self.epoch = starting_epoch;
+        self.start = Instant::now();
+    }
+
+    fn update_epoch(&mut self, epoch: usize) {
+        let clear = if self.terminal { "\r\x1b[K" } else { "" };
+        let seconds = self.start.elapsed().as_secs_f64();
+        println!(
+            "{clear}{}{}  {seconds:.0} s",
+            self.heading(),
+            self.figures()
+        );
+        self.epoch = epoch + 1;
+    }
+
+    fn start_split(&mut self, split: &str, total_items: usize) {
+        self.training = split == "train";
+        self.items = total_items;
+    }
+
+    fn update_split(&mut self, items_processed: usize) {
+        if self.terminal && self.training {
+            let done = 100 * items_processed / self.items.max(1);
+            print!("\r\x1b[K{} {done:>3} %{}", self.heading(), self.figures());
+            // A terminal that has gone away is no reason to stop training.
+            let _ = std::io::stdout().flush();
+        }
+    }
+
+    fn end_split(&mut self) {}
+
+    fn end(&mut self) {
+        if self.terminal {
+            print!("\r\x1b[K");
+        }
+    }
+
+    fn log_event_training(&mut self, _event: String) {}
+}
+
+impl MetricsRenderer for CompactProgress {
+    fn manual_close(&mut self) {}
+
+    fn register_metric(&mut self, definition: MetricDefinition) {
+        let wanted = |shown: &&mut Shown| shown.metric == definition.name.as_str();
+        if let Some(shown) = self.shown.iter_mut().find(wanted) {
+            shown.id = Some(definition.metric_id);
+        }
+    }
+}
+
+// A renderer must be able to show an evaluation too; this one is only used for training.
+impl MetricsRendererEvaluation for CompactProgress {
+    fn update_test(&mut self, _name: EvaluationName, _state: MetricState) {}
+}
+
+impl EvaluationProgressLogger for CompactProgress {
+    fn start_global_progress(&mut self, _total_tests: usize) {}
+    fn start_test(&mut self, _name: &str, _total_items: usize) {}
+    fn update_test_progress(&mut self, _items_processed: usize) {}
+    fn end_test(&mut self) {}
+    fn end_global_progress(&mut self) {}
+    fn log_event_evaluation(&mut self, _event: String) {}
+}

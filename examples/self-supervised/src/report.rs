@@ -1,0 +1,335 @@
+//! The report of a run: table, metrics, results and plots.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use fullrank::Bounds;
+use fullrank_train::metrics::DEAD_BELOW;
+use fullrank_train::plots::{
+    self, BarChart, BarGroup, DimensionStdRun, Palette, Series, Spectrum, SpectrumRun, Term,
+};
+use serde_json::{Value, json};
+
+use crate::config::Method;
+use crate::evaluation::Usage;
+use crate::run::{Entry, Measured, Run, Subject};
+
+const HEADER: [&str; 10] = [
+    "",
+    "k-NN",
+    "linear",
+    "embedding s_mu/U",
+    "eff. rank",
+    "dead",
+    "representation s_mu/U",
+    "eff. rank",
+    "dead",
+    "seconds",
+];
+
+/// Writes the report into the run's folder and returns its table with a legend.
+pub fn write(run: &Run, entries: &[Entry]) -> Result<String> {
+    let table = table(entries) + "\n" + &legend(run, entries);
+    let save = |name: &str, text: &str| {
+        let path = run.directory.join(name);
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+    };
+    save("table.md", &table)?;
+    save(
+        "results.json",
+        &(serde_json::to_string_pretty(&results(entries)?)? + "\n"),
+    )?;
+    metrics(&run.directory.join("metrics.csv"), entries)?;
+    for (name, svg) in pictures(run, entries) {
+        plots::save(run.directory.join(name), &svg)?;
+    }
+    Ok(table)
+}
+
+/// The table as Markdown, aligned so that it reads as plain text too.
+pub fn table(entries: &[Entry]) -> String {
+    let rows = entries.iter().map(|entry| {
+        let cell = |value: &dyn Fn(&Measured) -> Option<f64>, digits: usize| {
+            mean_and_spread(entry.measured.iter().filter_map(value), digits)
+        };
+        let of = |part: fn(&Measured) -> Option<&Usage>| {
+            let dimensions = entry
+                .measured
+                .first()
+                .and_then(part)
+                .map(|usage| usage.dimensions);
+            let dead = cell(&|m| Some(part(m)?.dead as f64), 0);
+            [
+                cell(&|m| Some(part(m)?.mean_singular_value), 2),
+                cell(&|m| Some(part(m)?.effective_rank), 1),
+                dimensions.map_or(dead.clone(), |of| format!("{dead} of {of}")),
+            ]
+        };
+        let mut row = vec![
+            entry.subject.title().to_string(),
+            cell(&|m| Some(m.evaluation.accuracy.knn), 3),
+            cell(&|m| Some(m.evaluation.accuracy.linear), 3),
+        ];
+        row.extend(of(|m| m.evaluation.embedding.as_ref()));
+        row.extend(of(|m| m.evaluation.representation.as_ref()));
+        row.push(cell(&|m| m.training_seconds, 0));
+        row
+    });
+    let header = HEADER.map(String::from).to_vec();
+    let rows: Vec<Vec<String>> = [header].into_iter().chain(rows).collect();
+    let widths: Vec<usize> = (0..HEADER.len())
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+                .max(3)
+        })
+        .collect();
+    let line = |row: &Vec<String>| {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, &width))| {
+                // Names to the left, numbers to the right.
+                match column {
+                    0 => format!("| {cell:<width$} "),
+                    _ => format!("| {cell:>width$} "),
+                }
+            });
+        cells.collect::<String>() + "|\n"
+    };
+    let rule = widths
+        .iter()
+        .enumerate()
+        .map(|(column, &width)| match column {
+            0 => format!("|{}", "-".repeat(width + 2)),
+            _ => format!("|{}:", "-".repeat(width + 1)),
+        });
+    let mut text = line(&rows[0]) + &rule.collect::<String>() + "|\n";
+    text.extend(rows[1..].iter().map(line));
+    text
+}
+
+/// What the columns of the table are.
+fn legend(run: &Run, entries: &[Entry]) -> String {
+    let usage = |entry: &Entry| {
+        Some(
+            entry
+                .measured
+                .first()?
+                .evaluation
+                .representation
+                .as_ref()?
+                .rows,
+        )
+    };
+    let images = entries.iter().find_map(usage).unwrap_or(0);
+    let seeds = match run.config.seeds.len() {
+        1 => String::new(),
+        n => format!(" Mean ± sample standard deviation over {n} seeds."),
+    };
+    format!(
+        "Accuracies of {}-NN (cosine) and a linear probe on the frozen encoder. On the {images} test \
+         images, s_mu/U: mean\nsingular value of the unit rows as a share of its upper bound; eff. \
+         rank: RankMe; dead: dimensions with a standard\ndeviation of at most {DEAD_BELOW} times \
+         the root mean square of all entries.{seeds}\n",
+        run.config.evaluation.neighbours,
+    )
+}
+
+/// The mean, with the sample standard deviation if there are several values.
+fn mean_and_spread(values: impl Iterator<Item = f64>, digits: usize) -> String {
+    let values: Vec<f64> = values.collect();
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    match values.len() {
+        0 => "-".to_string(),
+        1 => format!("{mean:.digits$}"),
+        _ => {
+            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+            format!(
+                "{mean:.digits$} ± {:.digits$}",
+                (squares / (count - 1.0)).sqrt()
+            )
+        }
+    }
+}
+
+fn results(entries: &[Entry]) -> Result<Value> {
+    let entry = |entry: &Entry| {
+        Ok(json!({
+            "name": entry.subject.key(),
+            "seeds": serde_json::to_value(&entry.measured)?,
+        }))
+    };
+    entries.iter().map(entry).collect()
+}
+
+fn metrics(path: &Path, entries: &[Entry]) -> Result<()> {
+    let context = || format!("writing {}", path.display());
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_path(path)
+        .with_context(context)?;
+    let header = [
+        "method", "split", "epoch", "step", "metric", "value", "seed",
+    ];
+    writer.write_record(header).with_context(context)?;
+    for entry in entries {
+        for measured in &entry.measured {
+            for row in &measured.rows {
+                let record = (entry.subject.key(), row, measured.seed);
+                writer.serialize(record).with_context(context)?;
+            }
+        }
+    }
+    writer.flush().with_context(context)
+}
+
+/// The plots, of the first seed, with the names of their files.
+fn pictures(run: &Run, entries: &[Entry]) -> Vec<(&'static str, String)> {
+    let trained: Vec<(Method, &Measured)> = entries
+        .iter()
+        .filter_map(|entry| match entry.subject {
+            Subject::Trained(method) => Some((method, entry.measured.first()?)),
+            _ => None,
+        })
+        .collect();
+    let palette = Palette::new(trained.iter().map(|(method, _)| method.title()));
+    let spectra = spectra(&trained);
+    let chart = accuracies(entries);
+    vec![
+        (
+            "terms.svg",
+            plots::terms_over_time("Training", "step", &curves(run, &trained), &palette),
+        ),
+        (
+            "spectrum.svg",
+            plots::singular_value_spectrum(
+                "Singular values on the test images",
+                &spectra,
+                &palette,
+            ),
+        ),
+        (
+            "std.svg",
+            plots::dimension_std(
+                "Standard deviation of each dimension on the test images",
+                &deviations(&trained),
+                Some(run.config.objectives.vicreg.margin),
+                &palette,
+            ),
+        ),
+        ("accuracy.svg", plots::bars(&chart, &palette)),
+        (
+            "headline.svg",
+            plots::headline(
+                "What keeps an embedding from collapsing",
+                &spectra,
+                &chart,
+                &palette,
+            ),
+        ),
+    ]
+}
+
+fn spectra(trained: &[(Method, &Measured)]) -> Vec<SpectrumRun> {
+    let spectrum = |usage: &Usage| Spectrum {
+        singular_values: usage.singular_values.clone(),
+        rows: usage.rows,
+        columns: usage.dimensions,
+    };
+    let run = |(method, measured): &(Method, &Measured)| {
+        Some(SpectrumRun {
+            name: method.title().to_string(),
+            embedding: spectrum(measured.evaluation.embedding.as_ref()?),
+            representation: spectrum(measured.evaluation.representation.as_ref()?),
+        })
+    };
+    trained.iter().filter_map(run).collect()
+}
+
+fn deviations(trained: &[(Method, &Measured)]) -> Vec<DimensionStdRun> {
+    let run = |(method, measured): &(Method, &Measured)| {
+        Some(DimensionStdRun {
+            name: method.title().to_string(),
+            embedding: measured.evaluation.embedding.as_ref()?.std.clone(),
+            representation: measured.evaluation.representation.as_ref()?.std.clone(),
+        })
+    };
+    trained.iter().filter_map(run).collect()
+}
+
+/// The mean accuracies over the seeds, in per cent.
+fn accuracies(entries: &[Entry]) -> BarChart {
+    let groups = entries.iter().map(|entry| {
+        let mean = |value: fn(&Measured) -> f64| {
+            let sum: f64 = entry.measured.iter().map(value).sum();
+            100.0 * sum / entry.measured.len() as f64
+        };
+        BarGroup {
+            name: entry.subject.title().to_string(),
+            values: vec![
+                mean(|m| m.evaluation.accuracy.knn),
+                mean(|m| m.evaluation.accuracy.linear),
+            ],
+        }
+    });
+    BarChart {
+        title: "Test accuracy on the frozen features".to_string(),
+        axis_label: "test accuracy (%)".to_string(),
+        axis_min: 0.0,
+        metrics: vec!["k-NN".to_string(), "linear probe".to_string()],
+        groups: groups.collect(),
+    }
+}
+
+/// One panel for each metric that at least one method has.
+fn curves(run: &Run, trained: &[(Method, &Measured)]) -> Vec<Term> {
+    let panels = [
+        (
+            "mean_singular_value",
+            "Mean singular value",
+            "share of its upper bound",
+        ),
+        ("effective_rank", "Effective rank (RankMe)", "dimensions"),
+        ("mean_std", "Standard deviation", "mean over dimensions"),
+        ("invariance", "Invariance", "term of the loss"),
+        ("variance", "Variance", "term of the loss"),
+        ("covariance", "Covariance", "term of the loss"),
+        ("penalty", "SVMax penalty", "term of the loss"),
+        ("redundancy", "Redundancy", "term of the loss"),
+        ("loss", "Loss", "weighted sum of the terms"),
+    ];
+    let term = |(metric, name, y_label): (&str, &str, &str)| {
+        let series: Vec<Series> = trained
+            .iter()
+            .map(|(method, measured)| {
+                let scale = match (metric, &measured.evaluation.embedding) {
+                    ("mean_singular_value", Some(usage)) => {
+                        Bounds::new(run.config.batch_size, usage.dimensions).upper
+                    }
+                    _ => 1.0,
+                };
+                let rows = measured.rows.iter();
+                let wanted = rows.filter(|row| row.metric == metric && row.split == "train");
+                Series {
+                    name: method.title().to_string(),
+                    points: wanted
+                        .map(|row| (row.step as f64, row.value / scale))
+                        .collect(),
+                }
+            })
+            .filter(|series| !series.points.is_empty())
+            .collect();
+        (!series.is_empty()).then(|| Term {
+            name: name.to_string(),
+            y_label: y_label.to_string(),
+            series,
+        })
+    };
+    panels.into_iter().filter_map(term).collect()
+}

@@ -1,0 +1,309 @@
+//! A run: a folder, a configuration, and the results of every method and seed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::module::Module;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Method, RunConfig};
+use crate::data::Data;
+use crate::evaluation::{Evaluation, evaluate, evaluate_pixels};
+use crate::history::{self, Row};
+use crate::model::SelfSupervised;
+use crate::stop::Stop;
+use crate::training::{Display, Training};
+
+/// A folder of results and the configuration that they come from.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Such as `runs/run-1`.
+    pub directory: PathBuf,
+    /// What is computed.
+    pub config: RunConfig,
+}
+
+/// What a row of the report is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The pixels as features.
+    Pixels,
+    /// The encoder with its initial weights.
+    Untrained,
+    /// A trained encoder.
+    Trained(Method),
+}
+
+impl Subject {
+    /// Its name in `results.json` and that of its folder.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Pixels => "raw-pixels",
+            Self::Untrained => "untrained",
+            Self::Trained(method) => method.key(),
+        }
+    }
+
+    /// Its name in tables and plots.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Pixels => "raw pixels",
+            Self::Untrained => "untrained encoder",
+            Self::Trained(method) => method.title(),
+        }
+    }
+}
+
+/// What was measured on a subject with one seed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Measured {
+    /// The seed; the pixels have none.
+    pub seed: Option<u64>,
+    /// The seconds that the training took.
+    pub training_seconds: Option<f64>,
+    /// The seconds that the evaluation took.
+    pub evaluation_seconds: f64,
+    /// The measurements.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+    /// The metrics of the training, which have their own file.
+    #[serde(skip)]
+    pub rows: Vec<Row>,
+}
+
+/// A row of the report: a subject and its measurements, one for each seed.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The subject.
+    pub subject: Subject,
+    /// In the order of the seeds.
+    pub measured: Vec<Measured>,
+}
+
+/// The file that says that a training is evaluated.
+const RESULT: &str = "result.json";
+const CONFIG: &str = "config.json";
+
+impl Run {
+    /// Starts a run in a new folder below `runs`, called `name` or `run-1`, `run-2` and so on.
+    pub fn start(runs: &Path, name: Option<&str>, config: RunConfig) -> Result<Self> {
+        let directory = match name {
+            Some(name) => runs.join(name),
+            None => runs.join(format!("run-{}", last_numbered(runs) + 1)),
+        };
+        if directory.join(CONFIG).exists() {
+            bail!(
+                "{} holds a run already: continue it with --resume, or choose another --name",
+                directory.display()
+            );
+        }
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("creating {}", directory.display()))?;
+        let path = directory.join(CONFIG);
+        fs::write(&path, config.to_json()?)
+            .with_context(|| format!("writing {}", path.display()))?;
+        Ok(Self { directory, config })
+    }
+
+    /// Opens a run to continue it: `name`, or the last numbered one.
+    pub fn open(runs: &Path, name: Option<&str>) -> Result<Self> {
+        let directory = match (name, last_numbered(runs)) {
+            (Some(name), _) => runs.join(name),
+            (None, 0) => bail!("there is no run to continue in {}", runs.display()),
+            (None, last) => runs.join(format!("run-{last}")),
+        };
+        let config = RunConfig::load(&directory.join(CONFIG), None)?;
+        config.validate()?;
+        Ok(Self { directory, config })
+    }
+
+    /// The name of the folder.
+    pub fn name(&self) -> String {
+        let name = self.directory.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Measures the baselines, then trains and measures every method with every seed. What an
+    /// earlier call finished is read from its files. `None` if the stop came first.
+    pub fn execute(
+        &self,
+        data: &Data,
+        device: &Device,
+        display: Display,
+        stop: &Stop,
+    ) -> Result<Option<Vec<Entry>>> {
+        let (batch, images) = (self.config.batch_size, data.train.len());
+        ensure!(
+            batch <= images,
+            "a batch of {batch} cannot be filled from {images} images"
+        );
+        let trained = self
+            .config
+            .methods
+            .iter()
+            .map(|&method| Subject::Trained(method));
+        let subjects = [Subject::Pixels, Subject::Untrained]
+            .into_iter()
+            .chain(trained);
+        let mut entries: Vec<Entry> = subjects
+            .map(|subject| Entry {
+                subject,
+                measured: Vec::new(),
+            })
+            .collect();
+
+        let step = Step {
+            run: self,
+            data,
+            device,
+            display,
+            stop,
+        };
+        for &seed in &self.config.seeds {
+            for entry in &mut entries {
+                let seed = match entry.subject {
+                    Subject::Pixels if !entry.measured.is_empty() => continue,
+                    Subject::Pixels => None,
+                    _ => Some(seed),
+                };
+                match step.measured(entry.subject, seed)? {
+                    Some(measured) => entry.measured.push(measured),
+                    None => return Ok(None),
+                }
+            }
+        }
+        Ok(Some(entries))
+    }
+}
+
+/// The largest `n` of the folders `run-n` in `runs`, 0 if there is none.
+fn last_numbered(runs: &Path) -> usize {
+    let names = fs::read_dir(runs)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name().into_string().ok()?;
+            name.strip_prefix("run-")?.parse().ok()
+        });
+    names.max().unwrap_or(0)
+}
+
+/// Everything that one subject and seed needs.
+struct Step<'a> {
+    run: &'a Run,
+    data: &'a Data,
+    device: &'a Device,
+    display: Display,
+    stop: &'a Stop,
+}
+
+impl Step<'_> {
+    fn measured(&self, subject: Subject, seed: Option<u64>) -> Result<Option<Measured>> {
+        let mut directory = self.run.directory.join(subject.key());
+        if let Some(seed) = seed {
+            directory.push(format!("seed-{seed}"));
+        }
+        let path = directory.join(RESULT);
+        if path.exists() {
+            let mut measured = read(&path)?;
+            if let Subject::Trained(_) = subject {
+                measured.rows = history::read(&directory.join(history::FILE))?;
+            }
+            return Ok(Some(measured));
+        }
+        let computed = self.compute(subject, seed, &directory)?;
+        if let Some(measured) = &computed {
+            fs::create_dir_all(&directory)
+                .with_context(|| format!("creating {}", directory.display()))?;
+            write(&path, measured)?;
+            announce(subject, measured);
+        }
+        Ok(computed.filter(|_| !self.stop.requested()))
+    }
+
+    fn compute(
+        &self,
+        subject: Subject,
+        seed: Option<u64>,
+        directory: &Path,
+    ) -> Result<Option<Measured>> {
+        let (config, data, device) = (&self.run.config, self.data, self.device);
+        let (model, training_seconds, rows) = match (subject, seed) {
+            (Subject::Trained(method), Some(seed)) => {
+                let training = Training {
+                    config,
+                    method,
+                    seed,
+                    data,
+                    device,
+                    directory: directory.to_path_buf(),
+                    display: self.display,
+                    stop: self.stop,
+                };
+                let Some(trained) = training.run()? else {
+                    return Ok(None);
+                };
+                let seconds = trained.seconds();
+                (Some(trained.model), Some(seconds), trained.rows)
+            }
+            (Subject::Untrained, Some(seed)) => {
+                // All methods start from this encoder: it is drawn before the expander.
+                let method = config.methods[0];
+                let model = SelfSupervised::new(config, method, data.channels(), seed, device);
+                (Some(model.valid()), None, Vec::new())
+            }
+            _ => (None, None, Vec::new()),
+        };
+        let start = Instant::now();
+        let evaluation = match &model {
+            Some(model) => {
+                let mut evaluation = evaluate(config, model, data, device);
+                if subject == Subject::Untrained {
+                    // The expander belongs to a method, and this is about the encoder.
+                    evaluation.embedding = None;
+                }
+                evaluation
+            }
+            None => evaluate_pixels(config, data, device),
+        };
+        let evaluation_seconds = start.elapsed().as_secs_f64();
+        Ok(Some(Measured {
+            seed,
+            training_seconds,
+            evaluation_seconds,
+            evaluation,
+            rows,
+        }))
+    }
+}
+
+fn announce(subject: Subject, measured: &Measured) {
+    let seed = measured
+        .seed
+        .map(|seed| format!(", seed {seed}"))
+        .unwrap_or_default();
+    let accuracy = &measured.evaluation.accuracy;
+    println!(
+        "{}{seed}: k-NN {:.3}, linear probe {:.3} ({:.0} s)",
+        subject.title(),
+        accuracy.knn,
+        accuracy.linear,
+        measured.training_seconds.unwrap_or(0.0) + measured.evaluation_seconds,
+    );
+}
+
+fn read(path: &Path) -> Result<Measured> {
+    let context = || format!("reading {}", path.display());
+    let text = fs::read_to_string(path).with_context(context)?;
+    serde_json::from_str(&text).with_context(context)
+}
+
+fn write(path: &Path, measured: &Measured) -> Result<()> {
+    let context = || format!("writing {}", path.display());
+    let partial = path.with_extension("partial");
+    fs::write(&partial, serde_json::to_string_pretty(measured)?).with_context(context)?;
+    fs::rename(&partial, path).with_context(context)
+}

@@ -1,0 +1,95 @@
+//! Configurations: defaults, what is laid over them, and what is refused.
+
+use self_supervised::config::{DataName, RunConfig};
+use serde_json::Value;
+
+fn json(config: &RunConfig) -> Value {
+    serde_json::from_str(&config.to_json().unwrap()).unwrap()
+}
+
+fn error(text: &str) -> String {
+    format!("{:#}", RunConfig::from_json(text, None).unwrap_err())
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    for data in [
+        DataName::FashionMnistMini,
+        DataName::FashionMnist,
+        DataName::Cifar10,
+    ] {
+        let config = RunConfig::defaults(data);
+        config.validate().unwrap();
+        let text = config.to_json().unwrap();
+        assert_eq!(
+            json(&RunConfig::from_json(&text, None).unwrap()),
+            json(&config)
+        );
+    }
+}
+
+#[test]
+fn a_part_is_laid_over_the_defaults() {
+    let part = r#"{ "epochs": 3, "objectives": { "vicreg": { "covariance_weight": 2 } },
+                    "encoder": { "width": 8 } }"#;
+    let config = RunConfig::from_json(part, None).unwrap();
+    let mut expected = json(&RunConfig::defaults(DataName::FashionMnistMini));
+    expected["epochs"] = 3.into();
+    expected["objectives"]["vicreg"]["covariance_weight"] = 2.0.into();
+    expected["encoder"]["width"] = 8.into();
+    assert_eq!(json(&config), expected);
+}
+
+#[test]
+fn another_name_brings_its_own_defaults() {
+    let part = r#"{ "data": { "name": "cifar10" }, "optimizer": { "name": "lars", "eta": 0.02 },
+                    "encoder": { "name": "resnet18" }, "views": { "hue": 0.05 } }"#;
+    let config = json(&RunConfig::from_json(part, None).unwrap());
+    assert_eq!(config["encoder"]["zero_init_residual"], true);
+    assert_eq!(config["optimizer"]["momentum"], 0.9);
+    assert_eq!(config["optimizer"]["eta"], 0.02);
+    assert_eq!(config["views"]["hue"], 0.05);
+    assert_eq!(
+        config["views"]["saturation"], 0.2,
+        "the views of colour images"
+    );
+    let given = RunConfig::from_json(part, Some(DataName::FashionMnist)).unwrap();
+    assert_eq!(json(&given)["data"]["name"], "fashion-mnist");
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_known_ones() {
+    let text = error(r#"{ "epoch": 3 }"#);
+    assert!(
+        text.contains("`epoch`") && text.contains("epochs, batch_size"),
+        "{text}"
+    );
+    let text = error(r#"{ "objectives": { "vicreg": { "covariance": 2 } } }"#);
+    assert!(text.contains("`objectives.vicreg.covariance`"), "{text}");
+    assert!(text.contains("covariance_weight"), "{text}");
+    let text = error(r#"{ "encoder": { "name": "small-cnn", "depth": 2 } }"#);
+    assert!(text.contains("encoder") && text.contains("depth"), "{text}");
+    assert!(text.contains("width"), "{text}");
+    let text = error(r#"{ "methods": ["svmaxx"] }"#);
+    assert!(
+        text.contains("in `methods`") && text.contains("barlow-twins"),
+        "{text}"
+    );
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    for part in [
+        r#"{ "methods": [] }"#,
+        r#"{ "methods": ["none", "none"] }"#,
+        r#"{ "seeds": [1, 1] }"#,
+        r#"{ "epochs": 0 }"#,
+        r#"{ "batch_size": 1 }"#,
+        r#"{ "schedule": { "warmup": 1.0 } }"#,
+        r#"{ "patience": 0 }"#,
+        r#"{ "expander": [] }"#,
+    ] {
+        let config = RunConfig::from_json(part, None).unwrap();
+        assert!(config.validate().is_err(), "{part}");
+    }
+}
