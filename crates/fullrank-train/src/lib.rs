@@ -1,4 +1,4 @@
-//! What a training run needs around Burn.
+#![doc = include_str!("../README.md")]
 
 pub mod encoder;
 pub mod expander;

@@ -29,3 +29,8 @@ pub use terms::Terms;
 pub use variance::{Variance, VarianceConfig};
 pub use variance_covariance::{VarianceCovariance, VarianceCovarianceConfig};
 pub use vicreg::{VicReg, VicRegConfig, VicRegScaling};
+
+/// The code of the repository's README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

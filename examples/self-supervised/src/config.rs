@@ -86,6 +86,19 @@ pub enum DataName {
     Folder,
 }
 
+impl DataName {
+    /// The name of the set on the command line.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::FashionMnistMini => "fashion-mnist-mini",
+            Self::FashionMnist => "fashion-mnist",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::Folder => "folder",
+        }
+    }
+}
+
 /// What keeps the embedding from collapsing, or does not.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum, Serialize, Deserialize,
@@ -156,11 +169,15 @@ pub struct ObjectivesConfig {
     pub barlow_twins: BarlowTwinsConfig,
 }
 
-/// `invariance_weight * mean((a - b)^2)`.
+/// `invariance_weight * mean_rows |a - b|^2` with unit rows, or `invariance_weight * mean((a - b)^2)`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InvarianceObjectiveConfig {
-    /// VICReg's weight of the same term.
+    /// Weight of the distance.
     pub invariance_weight: f64,
+    /// Whether the distance is between unit rows, as in the loss of SVMax. Without that, as in
+    /// VICReg's, the embedding collapses by shrinking to zero, which only its scale shows: no
+    /// measure of rank or spectrum depends on it.
+    pub unit_rows: bool,
 }
 
 /// `invariance_weight * mean_rows |a - b|^2 + (penalty(a) + penalty(b))` with unit rows.
@@ -216,21 +233,22 @@ impl RunConfig {
                 Method::Vicreg,
             ],
             seeds: vec![1],
-            epochs: 8,
-            batch_size: 256,
+            epochs: 12,
+            batch_size: 128,
             patience: None,
             encoder: EncoderConfig::small_cnn(),
             expander: vec![512, 512, 512],
             views,
             optimizer: OptimizerConfig::adamw(),
             schedule: ScheduleConfig {
-                learning_rate: 1e-3,
+                learning_rate: 3e-3,
                 warmup: 0.1,
                 final_fraction: 0.001,
             },
             objectives: ObjectivesConfig {
                 none: InvarianceObjectiveConfig {
-                    invariance_weight: 25.0,
+                    invariance_weight: 1.0,
+                    unit_rows: true,
                 },
                 svmax: SvMaxObjectiveConfig {
                     invariance_weight: 1.0,

@@ -24,7 +24,7 @@ impl Data {
         let name = config.name;
         let dir = || {
             let dir = config.dir.as_deref();
-            dir.with_context(|| format!("the data set {name:?} needs --data-dir"))
+            dir.with_context(|| format!("the images of {} need --data-dir", name.key()))
         };
         let TrainTest { train, test } = match name {
             DataName::FashionMnistMini => fashion_mnist::mini(),

@@ -11,8 +11,10 @@ use crate::config::{Method, ObjectivesConfig};
 pub enum Objective {
     /// Nothing but the invariance: the embedding is free to collapse.
     Invariance {
-        /// Weight of the mean squared difference.
+        /// Weight of the distance.
         weight: f64,
+        /// Whether it is between unit rows.
+        unit_rows: bool,
     },
     /// SVMax on each view, beside the squared distance of unit rows.
     SvMax {
@@ -48,6 +50,7 @@ impl Objective {
         match method {
             Method::None => Self::Invariance {
                 weight: config.none.invariance_weight,
+                unit_rows: config.none.unit_rows,
             },
             Method::Svmax => Self::SvMax {
                 invariance: config.svmax.invariance_weight,
@@ -80,8 +83,11 @@ impl Objective {
     /// - `a`, `b`: `[batch, dimensions]`
     pub fn forward(&self, a: Tensor<2>, b: Tensor<2>) -> Loss {
         match self {
-            Self::Invariance { weight } => {
-                let invariance = mean_squared_difference(a, b);
+            Self::Invariance { weight, unit_rows } => {
+                let invariance = match unit_rows {
+                    true => unit_distance(a, b),
+                    false => mean_squared_difference(a, b),
+                };
                 let total = invariance.clone() * *weight;
                 Loss {
                     total,

@@ -22,6 +22,14 @@ pub struct CompactProgress {
     start: Instant,
 }
 
+/// Prints text and shows it at once. A terminal that has gone away is no reason to stop training.
+pub(crate) fn show(text: &str) {
+    let mut output = std::io::stdout().lock();
+    let _ = output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush());
+}
+
 /// A metric on the line, and what it last said.
 struct Shown {
     metric: &'static str,
@@ -36,7 +44,7 @@ impl CompactProgress {
         let shown = [
             ("Loss", "loss"),
             ("Mean singular value", "s_mu"),
-            ("Effective rank", "effective rank"),
+            ("Effective rank", "rank"),
             ("Mean std", "std"),
         ];
         Self {
@@ -110,11 +118,11 @@ impl TrainingProgressLogger for CompactProgress {
     fn update_epoch(&mut self, epoch: usize) {
         let clear = if self.terminal { "\r\x1b[K" } else { "" };
         let seconds = self.start.elapsed().as_secs_f64();
-        println!(
-            "{clear}{}{}  {seconds:.0} s",
+        show(&format!(
+            "{clear}{}{}  {seconds:.0} s\n",
             self.heading(),
             self.figures()
-        );
+        ));
         self.epoch = epoch + 1;
     }
 
@@ -126,9 +134,8 @@ impl TrainingProgressLogger for CompactProgress {
     fn update_split(&mut self, items_processed: usize) {
         if self.terminal && self.training {
             let done = 100 * items_processed / self.items.max(1);
-            print!("\r\x1b[K{} {done:>3} %{}", self.heading(), self.figures());
-            // A terminal that has gone away is no reason to stop training.
-            let _ = std::io::stdout().flush();
+            let line = format!("\r\x1b[K{} {done:>3} %{}", self.heading(), self.figures());
+            show(&line);
         }
     }
 
@@ -136,7 +143,7 @@ impl TrainingProgressLogger for CompactProgress {
 
     fn end(&mut self) {
         if self.terminal {
-            print!("\r\x1b[K");
+            show("\r\x1b[K");
         }
     }
 

@@ -14,6 +14,8 @@ use crate::data::Data;
 use crate::evaluation::{Evaluation, evaluate, evaluate_pixels};
 use crate::history::{self, Row};
 use crate::model::SelfSupervised;
+use crate::objective::Objective;
+use crate::progress::show;
 use crate::stop::Stop;
 use crate::training::{Display, Training};
 
@@ -88,7 +90,8 @@ const RESULT: &str = "result.json";
 const CONFIG: &str = "config.json";
 
 impl Run {
-    /// Starts a run in a new folder below `runs`, called `name` or `run-1`, `run-2` and so on.
+    /// A new run in a folder below `runs`, called `name` or `run-1`, `run-2` and so on. Nothing is
+    /// written before it is executed.
     pub fn start(runs: &Path, name: Option<&str>, config: RunConfig) -> Result<Self> {
         let directory = match name {
             Some(name) => runs.join(name),
@@ -100,11 +103,6 @@ impl Run {
                 directory.display()
             );
         }
-        fs::create_dir_all(&directory)
-            .with_context(|| format!("creating {}", directory.display()))?;
-        let path = directory.join(CONFIG);
-        fs::write(&path, config.to_json()?)
-            .with_context(|| format!("writing {}", path.display()))?;
         Ok(Self { directory, config })
     }
 
@@ -135,11 +133,8 @@ impl Run {
         display: Display,
         stop: &Stop,
     ) -> Result<Option<Vec<Entry>>> {
-        let (batch, images) = (self.config.batch_size, data.train.len());
-        ensure!(
-            batch <= images,
-            "a batch of {batch} cannot be filled from {images} images"
-        );
+        self.check(data)?;
+        self.write_config()?;
         let trained = self
             .config
             .methods
@@ -176,6 +171,36 @@ impl Run {
             }
         }
         Ok(Some(entries))
+    }
+}
+
+impl Run {
+    /// Finds what would fail in the middle of the run.
+    fn check(&self, data: &Data) -> Result<()> {
+        let config = &self.config;
+        config.validate()?;
+        let (batch, images) = (config.batch_size, data.train.len());
+        ensure!(
+            batch <= images,
+            "a batch of {batch} cannot be filled from {images} images"
+        );
+        // These check their settings themselves.
+        config.views.init();
+        config.optimizer.init();
+        for &method in &config.methods {
+            Objective::new(&config.objectives, method);
+        }
+        Ok(())
+    }
+
+    fn write_config(&self) -> Result<()> {
+        let path = self.directory.join(CONFIG);
+        let context = || format!("writing {}", path.display());
+        fs::create_dir_all(&self.directory).with_context(context)?;
+        match path.exists() {
+            true => Ok(()),
+            false => fs::write(&path, self.config.to_json()?).with_context(context),
+        }
     }
 }
 
@@ -286,13 +311,13 @@ fn announce(subject: Subject, measured: &Measured) {
         .map(|seed| format!(", seed {seed}"))
         .unwrap_or_default();
     let accuracy = &measured.evaluation.accuracy;
-    println!(
-        "{}{seed}: k-NN {:.3}, linear probe {:.3} ({:.0} s)",
+    show(&format!(
+        "{}{seed}: k-NN {:.3}, linear probe {:.3} ({:.0} s)\n",
         subject.title(),
         accuracy.knn,
         accuracy.linear,
         measured.training_seconds.unwrap_or(0.0) + measured.evaluation_seconds,
-    );
+    ));
 }
 
 fn read(path: &Path) -> Result<Measured> {
