@@ -32,6 +32,12 @@ pub enum DeviceArg {
 }
 
 impl DeviceArg {
+    /// Whether the backend computes in f64. Vulkan, Metal and WebGPU shaders have no f64 functions,
+    /// whatever a driver says of the type.
+    pub fn computes_in_f64(self) -> bool {
+        !matches!(self, Self::Wgpu | Self::Vulkan | Self::Metal | Self::Webgpu)
+    }
+
     /// The first device of this backend.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use clap::{Args, ValueEnum};
 use fullrank::{
     BarlowTwinsConfig, CovarianceConfig, SvMaxConfig, Terms, VarianceConfig,
@@ -74,7 +74,13 @@ pub(crate) fn run(args: &LossArgs) -> Result<()> {
     let loss = configure(args.name, &args.set)?;
     let device = args.device.device()?.autodiff();
     let leaf = |path: &PathBuf| -> Result<Tensor<2>> {
-        Ok(npy::to_device(npy::read(path)?, &device)?.require_grad())
+        let data = npy::read(path)?;
+        ensure!(
+            data.dtype() == DType::F32 || args.device.computes_in_f64(),
+            "{}: this backend does not compute in f64; convert the file to f32, or use --device flex",
+            path.display()
+        );
+        Ok(npy::to_device(data, &device).require_grad())
     };
     let first = leaf(&args.input)?;
     let second = args.second.as_ref().map(leaf).transpose()?;

@@ -87,17 +87,9 @@ where
 }
 
 /// The matrix on a device, in its own precision.
-///
-/// # Errors
-///
-/// If the device does not compute in that precision.
-pub(crate) fn to_device(data: TensorData, device: &Device) -> Result<Tensor<2>> {
+pub(crate) fn to_device(data: TensorData, device: &Device) -> Tensor<2> {
     let dtype = data.dtype();
-    ensure!(
-        device.supports_dtype(dtype),
-        "this device does not compute in {dtype:?}; convert the file to f32, or use --device flex"
-    );
-    Ok(Tensor::from_data(data, (device, dtype)))
+    Tensor::from_data(data, (device, dtype))
 }
 
 /// Writes a matrix in its own precision, C order. The file appears whole or not at all.

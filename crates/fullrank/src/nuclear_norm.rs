@@ -64,12 +64,12 @@ pub(crate) fn nuclear_norm(embeddings: &Tensor<2>, gradient: bool) -> Evaluation
     let identity = Tensor::<2>::eye(rank, &unit.device()).cast(unit.dtype());
     let ridge = identity.clone().mul_scalar(delta);
     let polar = polar_factor(Tensor::cat(vec![unit.clone(), ridge], 0), delta);
-    let upper = polar.clone().slice([0..rows]);
+    let upper = polar.clone().narrow(0, 0, rows);
 
     let value = (unit.clone() * upper.clone()).sum() * norm;
     let coefficients = gradient.then(|| {
         // The polar factor has orthonormal columns: lower^2 = I - upper^T upper, lower = sqrt(1 - p^2).
-        let lower = polar.slice([rows..rows + rank]);
+        let lower = polar.narrow(0, rows, rank);
         let lower_squared = lower.clone().matmul(lower.clone());
         // sum_i p_i^2 sqrt(1 - p_i^2) = trace(lower - lower^3)
         let tilt = (lower * (identity - lower_squared.clone())).sum();

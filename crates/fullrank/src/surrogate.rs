@@ -43,7 +43,7 @@ use crate::Terms;
 /// let evaluation = svmax.evaluate(batch.clone());
 /// // Second pass: one part at a time, as large as memory allows.
 /// for start in [0, 32] {
-///     let part = batch.clone().slice([start..start + 32]).autodiff().require_grad();
+///     let part = batch.clone().narrow(0, start, 32).autodiff().require_grad();
 ///     let loss = evaluation.clone().rows(start..start + 32).attach([part.clone()]);
 ///     let gradients = loss.backward();
 ///     assert_eq!(part.grad(&gradients).unwrap().dims(), [32, 16]);

@@ -13,7 +13,7 @@ use crate::config::{DataName, Method, RunConfig};
 ///
 /// Every method trains the same encoder on two augmented views of each image. On the frozen
 /// encoder, k-NN and a linear probe then tell what it learned, beside two baselines: the raw
-/// pixels and the same encoder untrained. Table, metrics, plots and encoders go to runs/<NAME>/.
+/// pixels and the same encoder untrained. Table, metrics, plots and encoders go to runs/NAME/.
 ///
 /// Without arguments: none, svmax, variance and vicreg on 6,000 shipped images, about ten minutes
 /// on two cores.

@@ -82,7 +82,7 @@ pub enum DataName {
     Cifar10,
     /// CIFAR-100, binary version (needs --data-dir)
     Cifar100,
-    /// Any images, as <data-dir>/{train,test}/<class>/*
+    /// Any images, as DATA_DIR/{train,test}/CLASS/*
     Folder,
 }
 

@@ -12,7 +12,7 @@ fn linear() -> fullrank::SvMax {
         .init()
 }
 
-const SHAPES: [(usize, usize); 5] = [(144, 128), (64, 128), (96, 96), (200, 24), (24, 200)];
+const SHAPES: [(usize, usize); 4] = [(144, 128), (48, 48), (100, 24), (24, 100)];
 
 /// Geometric decay from 1 to 1 / cond, and one large among equals: the two ways to be ill-conditioned.
 fn spectra(rank: usize, cond: f64) -> [Vec<f64>; 2] {
@@ -29,7 +29,7 @@ fn exact_up_to_a_condition_of_1000() {
     let device = Device::default();
     for (rows, dims) in SHAPES {
         let rank = rows.min(dims);
-        for cond in [1.0, 10.0, 100.0, 1000.0] {
+        for cond in [1.0, 30.0, 1000.0] {
             for spectrum in spectra(rank, cond) {
                 let (e, polar) = Matrix::with_spectrum(rows, dims, &spectrum, 5);
                 let evaluation = linear().evaluate(e.tensor(&device, DType::F32));
@@ -54,7 +54,7 @@ fn worse_spectra_stay_within_the_smoothing() {
     let device = Device::default();
     for (rows, dims) in SHAPES {
         let rank = rows.min(dims);
-        for cond in [1e4, 1e6, 1e9] {
+        for cond in [1e4, 1e9] {
             for spectrum in spectra(rank, cond) {
                 let (e, _) = Matrix::with_spectrum(rows, dims, &spectrum, 6);
                 let evaluation = linear().evaluate(e.tensor(&device, DType::F32));
@@ -92,7 +92,7 @@ fn the_exact_spectrum_agrees() {
 #[test]
 fn recovers_from_rank_one() {
     let device = Device::default();
-    for (rows, dims) in [(144, 128), (64, 128), (128, 128)] {
+    for (rows, dims) in [(144, 128), (32, 64)] {
         let rank_one = Matrix::normal(rows, 1, 1).product(&Matrix::normal(1, dims, 2));
         let start = rank_one.zip(&Matrix::normal(rows, dims, 3), |x, y| x + 1e-3 * y);
         let svmax = fullrank::SvMax::default();

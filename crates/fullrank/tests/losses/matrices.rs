@@ -8,13 +8,12 @@ use fullrank::{
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A device that computes in f64: the default one, or flex where that one cannot.
+/// A device that computes in f64: the default one if it is a CPU, else flex. (Vulkan shaders hold f64
+/// but have no f64 exponential: software Vulkan says it supports the type and returns garbage.)
 pub(crate) fn f64_device() -> Device {
-    let device = Device::default();
-    if device.supports_dtype(DType::F64) {
-        device
-    } else {
-        Device::flex()
+    match std::env::var("BURN_DEVICE").as_deref() {
+        Ok("ndarray") => Device::default(),
+        _ => Device::flex(),
     }
 }
 
