@@ -28,7 +28,7 @@
 //!
 //! `P = Y (Y^T Y + delta^2)^{-1/2}` is the upper block of the polar factor of `[Y; delta I]`, whose
 //! singular values lie in `[delta, ||Y||_F]`, a known interval. [Minimax steps](crate::minimax) from
-//! there reach rounding accuracy after a number of steps fixed beforehand (9 to 12 in f32). The
+//! there reach rounding accuracy after a number of steps fixed beforehand (8 to 11 in f32). The
 //! matrix is scaled by `||G^2||_F^{1/4}`, `G = Y^T Y`, an upper bound of its largest singular value
 //! that costs nothing since the first step needs `G^2` anyway. Working on `Y`, not on its Gram
 //! matrix, keeps the accuracy of small singular values: squaring would halve the digits.

@@ -49,7 +49,7 @@ pub struct Usage {
 pub struct Evaluation {
     /// k-NN and linear probe on the representation.
     pub accuracy: Accuracy,
-    /// Of the expander's output.
+    /// Of the expander's output, in the scale in which the loss sees it.
     pub embedding: Option<Usage>,
     /// Of the encoder's output.
     pub representation: Option<Usage>,
@@ -65,7 +65,7 @@ pub fn evaluate(
     let represent =
         |images: &ImageSet| batched(images, device, |images| model.encoder.forward(images));
     let (train, test) = (represent(&data.train), represent(&data.test));
-    let embeddings = model.expander.forward(test.clone());
+    let embeddings = model.embed(test.clone());
     Evaluation {
         accuracy: accuracy(&config.evaluation, &train, &test, data),
         embedding: Some(usage(embeddings)),

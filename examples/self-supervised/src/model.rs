@@ -64,6 +64,16 @@ impl SelfSupervised {
         self.objective.term_names()
     }
 
+    /// The embeddings of representations, in the scale in which the loss sees them.
+    ///
+    /// # Shapes
+    ///
+    /// - `representations`: `[batch, features]`
+    /// - output: `[batch, dimensions]`
+    pub fn embed(&self, representations: Tensor<2>) -> Tensor<2> {
+        self.objective.seen(self.expander.forward(representations))
+    }
+
     fn output(&self, batch: ViewBatch) -> Output {
         let [a, b] = batch.views.map(|view| {
             let representation = self.encoder.forward(view);
@@ -72,7 +82,8 @@ impl SelfSupervised {
                 representation,
             )
         });
-        let embeddings = EmbeddingInput::new(a.0.clone());
+        let seen = self.objective.seen(a.0.clone().without_autodiff());
+        let embeddings = EmbeddingInput::new(seen);
         let representations = EmbeddingInput::new(a.1);
         let loss = self.objective.forward(a.0, b.0);
         let terms = TermsInput::new(loss.terms);
@@ -100,7 +111,7 @@ pub struct Output {
     pub loss: Tensor<1>,
     /// The terms of the loss.
     pub terms: TermsInput,
-    /// The embeddings of the first view.
+    /// The embeddings of the first view, in the scale in which the loss sees them.
     pub embeddings: EmbeddingInput,
     /// The representations of the first view.
     pub representations: EmbeddingInput,

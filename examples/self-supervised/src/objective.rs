@@ -76,6 +76,26 @@ impl Objective {
         }
     }
 
+    /// The embeddings in the scale in which the loss sees them. Where that is unit rows, they are
+    /// multiplied by the root of the dimensions: then an embedding that uses all dimensions alike
+    /// has a standard deviation of 1 in each, which is VICReg's margin as well.
+    ///
+    /// # Shapes
+    ///
+    /// - `embeddings`, output: `[batch, dimensions]`
+    pub fn seen(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Invariance {
+                unit_rows: true, ..
+            }
+            | Self::SvMax { .. } => {
+                let [_, dimensions] = embeddings.dims();
+                unit_rows(embeddings) * (dimensions as f64).sqrt()
+            }
+            _ => embeddings,
+        }
+    }
+
     /// The loss of the embeddings of two views of the same images.
     ///
     /// # Shapes
