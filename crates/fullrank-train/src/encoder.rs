@@ -78,7 +78,10 @@ impl EncoderConfig {
 
 /// A network from images to feature vectors; made by [`EncoderConfig`].
 #[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant, reason = "a model holds one, and a Module cannot be boxed")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a model holds one, and a Module cannot be boxed"
+)]
 pub enum Encoder {
     /// The network for a CPU.
     SmallCnn(SmallCnn),
