@@ -175,19 +175,41 @@ fn gradients_of_both_views() {
 #[test]
 fn every_loss_of_one_view() {
     let folder = TempDir::new().unwrap();
-    let [x, _] = views(&folder);
-    let gradient = folder.path().join("g.npy");
-    let [x, g] = [&x, &gradient].map(|p| p.to_str().unwrap());
+    let paths = views(&folder);
+    let outputs = ["g.npy", "moved.npy"].map(|name| folder.path().join(name));
+    let [x, g, moved] = [&paths[0], &outputs[0], &outputs[1]].map(|p| p.to_str().unwrap());
+    let (_, entries) = read(&paths[0]);
     for name in ["svmax", "variance", "covariance", "variance-covariance"] {
-        let report = json(&["loss", name, "--input", x, "--gradient", g]);
-        assert!(report["loss"].is_f64());
-        assert_eq!(read(&gradient).0, [4, 3]);
+        json(&["loss", name, "--input", x, "--gradient", g]);
+        let (shape, gradient) = read(&outputs[0]);
+        assert_eq!(shape, [4, 3]);
+        assert!(gradient.iter().any(|x| x.abs() > 1e-3), "{name}");
+        for k in [0, 5, 11] {
+            let value = |step: f64| {
+                let mut entries = entries.clone();
+                entries[k] += step;
+                write(&outputs[1], &[4, 3], Order::C, entries);
+                json(&["loss", name, "--input", moved])["loss"]
+                    .as_f64()
+                    .unwrap()
+            };
+            let slope = (value(1e-5) - value(-1e-5)) / 2e-5;
+            assert!(
+                (slope - gradient[k]).abs() <= 1e-6 * slope.abs().max(1.0),
+                "{name}"
+            );
+        }
     }
-    close(
-        &json(&["loss", "variance-covariance", "--input", x])["loss"],
-        3.8946568,
-        1e-7,
-    );
+    let loss =
+        |args: &[&str]| json(&[&["loss", "variance-covariance", "--input", x], args].concat());
+    close(&loss(&[])["loss"], 3.8946568, 1e-7);
+    let half = loss(&[
+        "--set",
+        "variance_weight=6.25",
+        "--set",
+        "covariance_weight=0.5",
+    ]);
+    close(&half["loss"], 3.8946568 / 2.0, 1e-7);
 }
 
 #[test]

@@ -117,16 +117,16 @@ impl Lars {
             .bool_and(update_norm.clone().greater_scalar(0.0));
         let one = parameter_norm.ones_like();
         // 0 / 0 is possible here and is never selected below.
-        let ratio = parameter_norm.mul_scalar(self.eta).div(update_norm);
-        let mut trust = one.clone().mask_where(defined, ratio);
+        let mut ratio = parameter_norm.mul_scalar(self.eta).div(update_norm);
         if self.clip {
             // q / 0 is infinite, hence 1 after the limit.
-            trust = if lr > 0.0 {
-                trust.div_scalar(lr).clamp_max(1.0)
+            ratio = if lr > 0.0 {
+                ratio.div_scalar(lr).clamp_max(1.0)
             } else {
-                one
+                one.clone()
             };
         }
+        let trust = one.mask_where(defined, ratio);
         update.mul(trust.unsqueeze())
     }
 }

@@ -58,8 +58,9 @@ impl BarlowTwinsConfig {
 ///
 /// # Edge cases
 ///
-/// - A dimension without spread counts as uncorrelated with everything: `M_ii = 0`. So all rows
-///   equal, or a single row, give an invariance term of `d` without gradient.
+/// - A dimension without spread in either view counts as uncorrelated with everything: `M_ii = 0`. It
+///   gets a gradient, of the order of `1 / sqrt(epsilon)`, if it has spread in the other view. Both
+///   views without spread, or a single row: an invariance term of `d`, no gradient.
 /// - A NaN in the input makes the value NaN.
 ///
 /// # Terms

@@ -10,6 +10,9 @@ use crate::{CovarianceConfig, SvMaxConfig, Terms, VarianceConfig, VarianceCovari
 
 /// A penalty of one embedding matrix, to add to any loss.
 ///
+/// A configuration file names every field of a configuration; Burn's configurations have defaults in
+/// code ([`SvMaxConfig::new`]) but not in files.
+///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};
 /// use fullrank::{Regularizer, RegularizerConfig};
@@ -79,7 +82,7 @@ impl RegularizerConfig {
             Self::Sum(configs) => Box::new(RegularizerSum::new(
                 configs
                     .iter()
-                    .map(|config| (config.name(), config.init()))
+                    .map(|config| (config.name().to_owned(), config.init()))
                     .collect(),
             )),
         }
@@ -99,10 +102,10 @@ impl RegularizerConfig {
 
 /// The sum of several regularizers, each with the weight of its own configuration.
 ///
-/// Its terms are theirs, as `name.term`.
+/// Its terms are theirs, as `name.term`; the second of a name is called `name-2`, and so on.
 #[derive(Debug)]
 pub struct RegularizerSum {
-    summands: Vec<(&'static str, Box<dyn Regularizer>)>,
+    summands: Vec<(String, Box<dyn Regularizer>)>,
 }
 
 impl RegularizerSum {
@@ -111,11 +114,18 @@ impl RegularizerSum {
     /// # Panics
     ///
     /// If there are none.
-    pub fn new(summands: Vec<(&'static str, Box<dyn Regularizer>)>) -> Self {
+    pub fn new(mut summands: Vec<(String, Box<dyn Regularizer>)>) -> Self {
         assert!(
             !summands.is_empty(),
             "a sum of regularizers needs at least one, got none"
         );
+        let given: Vec<String> = summands.iter().map(|(name, _)| name.clone()).collect();
+        for (i, (name, _)) in summands.iter_mut().enumerate() {
+            let before = given[..i].iter().filter(|earlier| *earlier == name).count();
+            if before > 0 {
+                *name = format!("{name}-{}", before + 1);
+            }
+        }
         Self { summands }
     }
 }

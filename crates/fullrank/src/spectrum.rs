@@ -7,7 +7,7 @@ use faer::Mat;
 ///
 /// Exact up to rounding: the matrix is read back to the host and decomposed in f64 by faer, whatever
 /// its device and precision. For evaluation and tests; the losses never call it. The rows are taken
-/// as they are: see [`unit_rows`] for the matrix that SVMax's [bounds](crate::Bounds) speak of.
+/// as they are: see [`unit_rows`](crate::unit_rows) for the matrix that SVMax's [bounds](crate::Bounds) speak of.
 ///
 /// If an entry is not finite, neither is the spectrum: every value is NaN.
 pub fn singular_values(embeddings: &Tensor<2>) -> Vec<f64> {
@@ -28,13 +28,6 @@ pub fn singular_values(embeddings: &Tensor<2>) -> Vec<f64> {
         .unwrap_or_else(|_| vec![f64::NAN; rank])
 }
 
-/// The rows of `embeddings` divided by their 2-norm; zero rows stay zero.
-pub fn unit_rows(embeddings: Tensor<2>) -> Tensor<2> {
-    let norms = embeddings.clone().square().sum_dim(1).sqrt();
-    let zero = norms.clone().equal_elem(0.0);
-    embeddings / norms.mask_fill(zero, 1.0)
-}
-
 /// RankMe: how many dimensions an embedding uses, from its singular values.
 ///
 /// ```text
@@ -44,10 +37,13 @@ pub fn unit_rows(embeddings: Tensor<2>) -> Tensor<2> {
 /// Between 1 (one direction) and the number of singular values (all alike). The singular values, not
 /// the eigenvalues of the covariance that some implementations use. It says how many directions are
 /// in use, not whether they are useful: random embeddings have a high rank. Source: Garrido et al.,
-/// 2022, [arXiv 2210.02885](https://arxiv.org/abs/2210.02885), Eq. 1. NaN if a value is, or if all are
-/// zero.
+/// 2022, [arXiv 2210.02885](https://arxiv.org/abs/2210.02885), Eq. 1. 0 if all values are zero, NaN if
+/// one is.
 pub fn rankme(singular_values: &[f64]) -> f64 {
     let sum: f64 = singular_values.iter().sum();
+    if sum == 0.0 {
+        return 0.0;
+    }
     let entropy: f64 = singular_values
         .iter()
         .map(|s| s / sum + 1e-7)
@@ -80,6 +76,7 @@ mod tests {
     fn rankme_counts_directions() {
         approx::assert_relative_eq!(rankme(&[2.0; 8]), 8.0, max_relative = 1e-4);
         approx::assert_relative_eq!(rankme(&[5.0, 0.0, 0.0]), 1.0, max_relative = 1e-4);
-        assert!(rankme(&[0.0, 0.0]).is_nan());
+        assert_eq!(rankme(&[0.0, 0.0]), 0.0);
+        assert!(rankme(&[1.0, f64::NAN]).is_nan());
     }
 }

@@ -6,16 +6,17 @@
 //! surrogate
 //!
 //! ```text
-//! f + sum_k ( <E_k, C_k> - <E_k, C_k>.detach() )
+//! f + sum_k ( <E_k, C_k> - <E_k, C_k>.detach() )   =   f + sum_k < E_k - E_k.detach(), C_k >
 //! ```
 //!
-//! has the value of `f` and, `C_k` being constant, exactly its gradient. So no loss here needs a
+//! has the value of `f` and, `C_k` being constant, exactly its gradient. (The second form is the one
+//! computed: its sum is zero entry by entry, so that it cannot overflow.) So no loss here needs a
 //! differentiable decomposition or a backend extension, the graph keeps nothing but `C_k`, and the
 //! backward pass is one multiplication.
 
 use std::ops::Range;
 
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 
 use crate::Terms;
 
@@ -28,8 +29,12 @@ use crate::Terms;
 /// coefficients are, however, one row per row of the batch. So a batch too large for one backward
 /// pass, or spread over devices, is handled exactly in two passes: embed all of it without a graph
 /// and [evaluate](crate::SvMax::evaluate) the loss; then embed part by part with a graph and attach
-/// to each part its [rows](Evaluation::rows). The gradients of the parts add up to the gradient of
-/// the whole.
+/// to each part its [rows](Evaluation::rows), [moved](Evaluation::to_device) to the part's device.
+/// The gradients of the parts add up to the gradient of the whole. The value of each part's loss is
+/// that of the whole batch: do not add these up.
+///
+/// The second pass must give each row the embedding it had in the first: no batch normalisation by
+/// the statistics of the part, no fresh dropout mask.
 ///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};
@@ -103,6 +108,16 @@ impl<const N: usize> Evaluation<N> {
         }
     }
 
+    /// The same evaluation on another device.
+    pub fn to_device(self, device: &Device) -> Self {
+        Self {
+            value: self.value.to_device(device),
+            coefficients: self
+                .coefficients
+                .map(|coefficients| coefficients.map(|c| c.to_device(device))),
+        }
+    }
+
     /// Attaches the value to the graph of `inputs`: the result equals [`value`](Self::value) and its
     /// backward pass hands the coefficients to the inputs.
     ///
@@ -122,8 +137,9 @@ impl<const N: usize> Evaluation<N> {
                     coefficients.dims(),
                     "the embeddings must have the shape of their coefficients"
                 );
-                let product = (in_statistics_precision(input) * coefficients).sum();
-                value + (product.clone() - product.detach())
+                let input = in_statistics_precision(input);
+                let nothing = input.clone() - input.detach();
+                value + (nothing * coefficients).sum()
             })
     }
 }
@@ -163,12 +179,13 @@ pub(crate) fn evaluate<const N: usize>(
     embeddings: [Tensor<2>; N],
     gradient: bool,
 ) -> Evaluation<N> {
-    loss.parts(plain(&embeddings), gradient)
+    let embeddings = plain(&embeddings);
+    loss.parts(embeddings.clone(), gradient)
         .into_iter()
         .filter(|part| part.weight != 0.0)
         .map(|part| part.evaluation.scale(part.weight))
         .reduce(Evaluation::add)
-        .unwrap_or_else(|| Evaluation::constant(zero(&embeddings[0])))
+        .unwrap_or_else(|| nothing(embeddings, gradient))
 }
 
 /// The loss on the graph of `embeddings`, keeping one coefficient matrix for each.
@@ -186,12 +203,27 @@ pub(crate) fn forward_terms<const N: usize>(
     embeddings: [Tensor<2>; N],
 ) -> Terms {
     let gradient = embeddings.iter().any(Tensor::is_autodiff);
-    let mut terms = Terms::new(zero(&embeddings[0]));
-    for part in loss.parts(plain(&embeddings), gradient) {
+    let plain = plain(&embeddings);
+    let parts = loss.parts(plain.clone(), gradient);
+    let mut total = None;
+    let mut named = Vec::new();
+    for part in parts {
         let term = part.evaluation.attach(embeddings.clone());
-        terms.push(part.name, part.weight, term);
+        if part.weight != 0.0 {
+            let weighted = term.clone().mul_scalar(part.weight);
+            total = Some(match total {
+                Some(total) => total + weighted,
+                None => weighted,
+            });
+        }
+        named.push((part.name, term));
     }
-    terms
+    let total = total.unwrap_or_else(|| nothing(plain, gradient).attach(embeddings));
+    named
+        .into_iter()
+        .fold(Terms::new(total), |terms, (name, term)| {
+            terms.with(name, term)
+        })
 }
 
 /// The embeddings outside autodiff, in the precision of the statistics.
@@ -211,7 +243,7 @@ fn plain<const N: usize>(embeddings: &[Tensor<2>; N]) -> [Tensor<2>; N] {
 }
 
 /// Statistics are kept in f32, or in f64 for f64 input.
-fn in_statistics_precision(matrix: Tensor<2>) -> Tensor<2> {
+pub(crate) fn in_statistics_precision(matrix: Tensor<2>) -> Tensor<2> {
     match matrix.dtype() {
         DType::F16 | DType::BF16 => matrix.cast(FloatDType::F32),
         _ => matrix,
@@ -229,11 +261,12 @@ pub(crate) fn assert_same_shape(first: &Tensor<2>, second: &Tensor<2>) {
     );
 }
 
-fn zero(matrix: &Tensor<2>) -> Tensor<1> {
-    scalar(
-        &in_statistics_precision(matrix.clone().without_autodiff()),
-        0.0,
-    )
+/// The loss whose weights are all zero: still on the graph, so that a sweep over weights may hold 0.
+fn nothing<const N: usize>(embeddings: [Tensor<2>; N], gradient: bool) -> Evaluation<N> {
+    Evaluation {
+        value: scalar(&embeddings[0], 0.0),
+        coefficients: gradient.then(|| embeddings.map(|matrix| matrix.zeros_like())),
+    }
 }
 
 /// A number as a tensor of shape `[1]` beside `like`.

@@ -9,9 +9,7 @@ use crate::Bounds;
 use crate::methods::{loss_methods, one_line_display};
 use crate::nuclear_norm::nuclear_norm;
 use crate::surrogate::{Evaluation, Part, Parts, scalar};
-
-/// A row of smaller norm than this counts as a zero row.
-const ZERO_ROW: f64 = 1e-12;
+use crate::unit_rows::reciprocal_norms;
 
 /// How the mean singular value `s_mu` becomes a penalty; `L` and `U` are its [`Bounds`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +42,7 @@ pub struct SvMaxConfig {
     #[config(default = "SvMaxForm::Bounded")]
     pub form: SvMaxForm,
     /// Whether the rows are divided by their 2-norm first, as part of the gradient. The bounds hold
-    /// for unit rows only. Default: `true`
+    /// for unit rows only: with `false`, use `SvMaxForm::Linear`. Default: `true`
     #[config(default = true)]
     pub normalize: bool,
 }
@@ -86,7 +84,7 @@ impl SvMaxConfig {
 ///   penalty is 1, the normalized -1, both without gradient.
 /// - Rows of norm below `1e-12` count as zero rows: they stay zero and get no gradient.
 /// - All rows equal: `s_mu = L`, and the gradient is zero, for no direction is better than another.
-///   Any noise, be it 1e-8, breaks the tie and grows.
+///   Any noise that the type can hold breaks the tie and grows.
 /// - A NaN in the input makes value and gradient NaN.
 ///
 /// # Terms
@@ -126,9 +124,7 @@ impl SvMax {
         if !self.normalize {
             return nuclear_norm(&embeddings, gradient).scale(1.0 / rank as f64);
         }
-        let norms = embeddings.clone().square().sum_dim(1).sqrt();
-        let zero_rows = norms.clone().lower_equal_elem(ZERO_ROW);
-        let reciprocals = norms.recip().mask_fill(zero_rows, 0.0);
+        let reciprocals = reciprocal_norms(&embeddings);
         let unit = embeddings * reciprocals.clone();
 
         let mean = nuclear_norm(&unit, gradient).scale(1.0 / rank as f64);

@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 
 /// A loss beside the named terms it is made of, all on one graph: train [`total`](Terms::total), log
-/// the terms (or train a combination of your own).
+/// the terms (or train a combination of your own). A term that does not depend on the embeddings, such
+/// as SVMax's bounds, is a plain tensor.
 ///
 /// Every tensor has shape `[1]`. The terms are unweighted: the total is their sum, each times its
 /// weight in the configuration.
@@ -15,19 +16,19 @@ pub struct Terms {
 }
 
 impl Terms {
-    pub(crate) fn new(zero: Tensor<1>) -> Self {
+    /// A loss without terms; for a [`Regularizer`](crate::Regularizer) of your own.
+    pub fn new(total: Tensor<1>) -> Self {
         Self {
-            total: zero,
+            total,
             terms: Vec::new(),
         }
     }
 
-    /// Adds `weight * term` to the total and lists the term.
-    pub(crate) fn push(&mut self, name: &str, weight: f64, term: Tensor<1>) {
-        if weight != 0.0 {
-            self.total = self.total.clone() + term.clone().mul_scalar(weight);
-        }
-        self.terms.push((name.to_string(), term));
+    /// Adds a named term to the list; the total stays as it is.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, term: Tensor<1>) -> Self {
+        self.terms.push((name.into(), term));
+        self
     }
 
     /// The same terms as `prefix.name`.

@@ -90,9 +90,10 @@ impl VicRegConfig {
 /// ```
 ///
 /// up to the factors of the [scaling](VicRegScaling). The embeddings are not normalised (to do so
-/// costs 3.5 points on ImageNet, ibid., Table 8). Without the variance term, or with a covariance
-/// weight above the other two, training collapses (ibid., Table 7). Neither a d x d matrix for `b <
-/// d` nor a b x b matrix for `d <= b` is formed.
+/// costs 3.5 points on ImageNet, ibid., Table 8). Training collapses without the variance term, and
+/// unless the invariance and variance weights are alike and above the covariance weight (1/1/1, 10/1/1
+/// and 1/10/1 collapse; ibid., Table 7). Neither a d x d matrix for `b < d` nor a b x b matrix for `d <=
+/// b` is formed.
 ///
 /// Edge cases are those of [`Variance`](crate::Variance) and [`Covariance`](crate::Covariance).
 ///

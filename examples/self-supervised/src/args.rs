@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use fullrank_cli::device::DeviceArg;
 use fullrank_train::encoder::EncoderConfig;
+use fullrank_train::optimizer::OptimizerConfig;
 
 use crate::config::{DataName, Method, RunConfig};
 
@@ -17,6 +18,8 @@ use crate::config::{DataName, Method, RunConfig};
 ///
 /// Without arguments: none, svmax, variance and vicreg on 6,000 shipped images, about ten minutes
 /// on two cores.
+///
+/// Everything else is in the configuration: see --print-config and --config.
 #[derive(Parser, Debug)]
 #[command(name = "self-supervised", version, max_term_width = 100)]
 pub struct Args {
@@ -48,6 +51,10 @@ pub struct Args {
     #[arg(long)]
     pub batch_size: Option<usize>,
 
+    /// The optimizer, with its default settings
+    #[arg(long, value_enum)]
+    pub optimizer: Option<OptimizerName>,
+
     /// The learning rate after the warm-up
     #[arg(long)]
     pub learning_rate: Option<f64>,
@@ -56,7 +63,8 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_name = "SEED,...")]
     pub seeds: Option<Vec<u64>>,
 
-    /// Stop a training whose validation loss has not improved for N epochs
+    /// Stop a training whose validation loss has not improved for N epochs; the encoder of its
+    /// last epoch is kept, not that of the best
     #[arg(long, value_name = "N")]
     pub patience: Option<usize>,
 
@@ -80,11 +88,11 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
 
-    /// Continue an interrupted run, the last one if --name does not say which, with its own
-    /// configuration
+    /// Continue an interrupted run with its own configuration: the highest-numbered run-N if
+    /// --name does not say which
     #[arg(long, conflicts_with_all = [
         "methods", "data", "data_dir", "encoder", "width", "epochs", "batch_size",
-        "learning_rate", "seeds", "patience", "config", "print_config",
+        "optimizer", "learning_rate", "seeds", "patience", "config", "print_config",
     ])]
     pub resume: bool,
 
@@ -100,6 +108,18 @@ pub enum EncoderName {
     SmallCnn,
     /// ResNet-18 with the stem for small images
     Resnet18,
+}
+
+/// The optimizers that the command line can choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OptimizerName {
+    /// LARS, for large batches
+    Lars,
+    /// Adam with decoupled weight decay
+    #[value(name = "adamw")]
+    AdamW,
+    /// Stochastic gradient descent with momentum
+    Sgd,
 }
 
 impl Args {
@@ -123,6 +143,12 @@ impl Args {
         match self.encoder {
             Some(EncoderName::SmallCnn) => config.encoder = EncoderConfig::small_cnn(),
             Some(EncoderName::Resnet18) => config.encoder = EncoderConfig::resnet18(),
+            None => {}
+        }
+        match self.optimizer {
+            Some(OptimizerName::Lars) => config.optimizer = OptimizerConfig::lars(),
+            Some(OptimizerName::AdamW) => config.optimizer = OptimizerConfig::adamw(),
+            Some(OptimizerName::Sgd) => config.optimizer = OptimizerConfig::sgd(),
             None => {}
         }
         if let Some(wanted) = self.width {

@@ -70,7 +70,8 @@ impl<R: Checkpoint> Checkpointer<R> for WholeFileCheckpointer {
     }
 }
 
-/// Saves every epoch and keeps the last two: the older one is whole while the newer is written.
+/// Saves every epoch and keeps the last two: the three records are written at the same time, and
+/// until all are there the epoch before is the last that is complete.
 pub struct KeepTwo;
 
 impl CheckpointingStrategy for KeepTwo {

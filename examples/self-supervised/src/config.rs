@@ -344,6 +344,50 @@ impl RunConfig {
             "schedule.warmup must be in [0, 1), got {}",
             self.schedule.warmup
         );
+        let rate = self.schedule.learning_rate;
+        ensure!(
+            rate.is_finite() && rate > 0.0,
+            "schedule.learning_rate must be above 0 and finite, got {rate}"
+        );
+        ensure!(
+            (0.0..=1.0).contains(&self.schedule.final_fraction),
+            "schedule.final_fraction must be in [0, 1], got {}",
+            self.schedule.final_fraction
+        );
+        ensure!(
+            !self.expander.contains(&0),
+            "expander must have lengths of at least 1, got {:?}",
+            self.expander
+        );
+        if let EncoderConfig::SmallCnn { width } = self.encoder {
+            ensure!(width > 0, "encoder.width must be at least 1, got {width}");
+        }
+        let dimensions = self.objectives.svmax.dimensions;
+        ensure!(
+            dimensions > 0,
+            "objectives.svmax.dimensions must be at least 1, got {dimensions}"
+        );
+        let EvaluationConfig { neighbours, probe } = &self.evaluation;
+        ensure!(
+            *neighbours > 0,
+            "evaluation.neighbours must be at least 1, got {neighbours}"
+        );
+        ensure!(
+            probe.steps > 0,
+            "evaluation.probe.steps must be at least 1, got {}",
+            probe.steps
+        );
+        ensure!(
+            probe.tolerance > 0.0,
+            "evaluation.probe.tolerance must be above 0, got {}",
+            probe.tolerance
+        );
+        let [channels, height, width] = self.data.folder_shape;
+        ensure!(
+            matches!(channels, 1 | 3) && height > 0 && width > 0,
+            "data.folder_shape must be 1 or 3 channels and sides of at least 1, got {:?}",
+            self.data.folder_shape
+        );
         Ok(())
     }
 }

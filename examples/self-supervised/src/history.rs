@@ -1,7 +1,6 @@
 //! The values of every metric of one training, on disk as it goes and in memory.
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -11,6 +10,8 @@ use burn::train::logger::MetricLogger;
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{MetricDefinition, NumericEntry};
 use serde::{Deserialize, Serialize};
+
+use crate::files::write_whole;
 
 /// One value of one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,9 +54,13 @@ struct Shared {
 
 impl History {
     /// Opens the history at `path`, keeping what it holds of the epochs up to `epoch`, the last
-    /// that the resumed checkpoint has seen (0: starts anew).
+    /// that the resumed checkpoint has seen (0: starts anew). A last line that an interruption
+    /// left unfinished is dropped.
     pub fn resume(path: &Path, epoch: usize, steps_per_epoch: usize) -> Result<Self> {
-        let mut rows = if epoch > 0 { read(path)? } else { Vec::new() };
+        let mut rows = match epoch {
+            0 => Vec::new(),
+            _ => read_interrupted(path)?,
+        };
         rows.retain(|row| row.epoch <= epoch);
         write(path, &rows)?;
         let written = rows.len();
@@ -95,19 +100,33 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
     rows.with_context(|| format!("reading {}", path.display()))
 }
 
+/// Reads the rows of a file whose last line may be torn.
+fn read_interrupted(path: &Path) -> Result<Vec<Row>> {
+    let context = || format!("reading {}", path.display());
+    let bytes = fs::read(path).with_context(context)?;
+    let end = bytes.iter().rposition(|&byte| byte == b'\n');
+    let whole = &bytes[..end.map_or(0, |end| end + 1)];
+    let mut rows: Vec<csv::Result<Row>> = csv::Reader::from_reader(whole).deserialize().collect();
+    if rows.last().is_some_and(Result::is_err) {
+        rows.pop();
+    }
+    let rows = rows.into_iter().collect::<csv::Result<_>>();
+    rows.with_context(context)
+}
+
 fn write(path: &Path, rows: &[Row]) -> Result<()> {
     let context = || format!("writing {}", path.display());
     let mut writer = csv::WriterBuilder::new()
         .has_headers(false)
-        .from_path(path)
-        .with_context(context)?;
+        .from_writer(Vec::new());
     writer
         .write_record(["split", "epoch", "step", "metric", "value"])
         .with_context(context)?;
     for row in rows {
         writer.serialize(row).with_context(context)?;
     }
-    writer.flush().with_context(context)
+    let bytes = writer.into_inner().map_err(|error| error.into_error());
+    write_whole(path, &bytes.with_context(context)?).with_context(context)
 }
 
 /// `Mean singular value` becomes `mean_singular_value`.
@@ -128,7 +147,7 @@ impl Shared {
         writer
             .into_inner()
             .map_err(|error| error.into_error())?
-            .flush()?;
+            .sync_data()?;
         self.written = self.rows.len();
         Ok(())
     }

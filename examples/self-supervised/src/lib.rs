@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod evaluation;
+mod files;
 pub mod history;
 pub mod model;
 pub mod objective;

@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+use fullrank_cli::device::DeviceArg;
 use self_supervised::args::Args;
 use self_supervised::data::Data;
 use self_supervised::report;
@@ -49,10 +50,19 @@ fn main() -> Result<ExitCode> {
         None => {
             let runs = args.runs.display();
             println!(
-                "Stopped. Continue with --resume --runs {runs} --name {}",
-                run.name()
+                "Stopped. Continue with --resume --runs {runs} --name {}{}",
+                run.name(),
+                device_option(args.device)
             );
             Ok(ExitCode::from(130))
         }
+    }
+}
+
+/// The option that chooses the device again; nothing for the default.
+fn device_option(device: DeviceArg) -> String {
+    match device.to_possible_value() {
+        Some(value) if device != DeviceArg::default() => format!(" --device {}", value.get_name()),
+        _ => String::new(),
     }
 }

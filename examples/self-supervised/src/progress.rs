@@ -34,30 +34,57 @@ pub(crate) fn show(text: &str) {
 struct Shown {
     metric: &'static str,
     title: &'static str,
+    term: bool,
     id: Option<MetricId>,
     text: String,
 }
 
+impl Shown {
+    fn new(metric: &'static str, title: &'static str, term: bool) -> Self {
+        Self {
+            metric,
+            title,
+            term,
+            id: None,
+            text: String::new(),
+        }
+    }
+}
+
+/// The number in `text` with three significant digits, if that makes it shorter: the line holds
+/// up to three terms.
+fn shortened(text: &str) -> String {
+    let rounded = text.parse().map(|value: f64| {
+        let text = format!("{value:.2e}");
+        let exponent = text.split_once('e').and_then(|(_, e)| e.parse().ok());
+        match exponent {
+            Some(exponent @ -3_i32..=3) => {
+                format!("{value:.*}", usize::try_from(2 - exponent).unwrap_or(0))
+            }
+            _ => text,
+        }
+    });
+    match rounded {
+        Ok(rounded) if rounded.len() < text.len() => rounded,
+        _ => text.to_string(),
+    }
+}
+
 impl CompactProgress {
-    /// Progress of the training called `label`.
-    pub fn new(label: &str) -> Self {
-        let shown = [
+    /// Progress of the training called `label`, whose loss has these terms.
+    pub fn new(label: &str, terms: &[&'static str]) -> Self {
+        let metrics = [
             ("Loss", "loss"),
             ("Mean singular value", "s_mu"),
             ("Effective rank", "rank"),
             ("Mean std", "std"),
         ];
+        let metrics = metrics.map(|(metric, title)| Shown::new(metric, title, false));
+        let terms = terms.iter().map(|&name| Shown::new(name, name, true));
         Self {
             label: label.to_string(),
             terminal: std::io::stdout().is_terminal(),
-            shown: shown
-                .map(|(metric, title)| Shown {
-                    metric,
-                    title,
-                    id: None,
-                    text: String::new(),
-                })
-                .into(),
+            shown: metrics.into_iter().chain(terms).collect(),
             epochs: 0,
             epoch: 1,
             items: 0,
@@ -75,7 +102,10 @@ impl CompactProgress {
             let batch = text
                 .split_once("batch ")
                 .map_or(text.as_str(), |(_, batch)| batch);
-            shown.text = batch.to_string();
+            shown.text = match shown.term {
+                true => shortened(batch),
+                false => batch.to_string(),
+            };
         }
     }
 
@@ -173,4 +203,43 @@ impl EvaluationProgressLogger for CompactProgress {
     fn end_test(&mut self) {}
     fn end_global_progress(&mut self) {}
     fn log_event_evaluation(&mut self, _event: String) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_have_three_digits() {
+        for (text, expected) in [
+            ("0.000", "0.00"),
+            ("-2.000", "-2.00"),
+            ("0.012", "0.012"),
+            ("0.9996", "1.00"),
+            ("123.456", "123"),
+            ("1234.567", "1235"),
+            ("98765.432", "9.88e4"),
+            ("1.50e-4", "1.50e-4"),
+            ("NaN", "NaN"),
+            ("N/A", "N/A"),
+        ] {
+            assert_eq!(shortened(text), expected);
+        }
+    }
+
+    #[test]
+    fn the_longest_line_fits() {
+        let terms = ["invariance", "variance", "covariance"];
+        let mut progress = CompactProgress::new("variance only, seed 12", &terms);
+        progress.epochs = 100;
+        for shown in &mut progress.shown {
+            shown.text = match shown.term {
+                true => shortened("-123.456"),
+                false => "123.456".to_string(),
+            };
+        }
+        let line = format!("{} 100 %{}", progress.heading(), progress.figures());
+        assert!(line.len() <= 150, "{} columns: {line}", line.len());
+        assert!(line.ends_with("covariance -123"), "{line}");
+    }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Method, RunConfig};
 use crate::data::Data;
 use crate::evaluation::{Evaluation, evaluate, evaluate_pixels};
+use crate::files::write_whole;
 use crate::history::{self, Row};
 use crate::model::SelfSupervised;
 use crate::objective::Objective;
@@ -199,7 +200,7 @@ impl Run {
         fs::create_dir_all(&self.directory).with_context(context)?;
         match path.exists() {
             true => Ok(()),
-            false => fs::write(&path, self.config.to_json()?).with_context(context),
+            false => write_whole(&path, self.config.to_json()?.as_bytes()).with_context(context),
         }
     }
 }
@@ -328,7 +329,5 @@ fn read(path: &Path) -> Result<Measured> {
 
 fn write(path: &Path, measured: &Measured) -> Result<()> {
     let context = || format!("writing {}", path.display());
-    let partial = path.with_extension("partial");
-    fs::write(&partial, serde_json::to_string_pretty(measured)?).with_context(context)?;
-    fs::rename(&partial, path).with_context(context)
+    write_whole(path, serde_json::to_string_pretty(measured)?.as_bytes()).with_context(context)
 }

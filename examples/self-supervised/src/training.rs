@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
-use burn::module::Module;
-use burn::tensor::Device;
+use anyhow::{Context, Result, anyhow, bail};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
 use burn::train::metric::LossMetric;
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn::train::{EarlyStoppingStrategy, Interrupter, Learner, SupervisedTraining};
@@ -140,7 +140,7 @@ impl Training<'_> {
                 1 => self.method.title().to_string(),
                 _ => format!("{}, seed {}", self.method.title(), self.seed),
             };
-            training = training.renderer(Box::new(CompactProgress::new(&label)));
+            training = training.renderer(Box::new(CompactProgress::new(&label, terms)));
         }
         if let Some(epochs) = self.config.patience {
             training = training.early_stopping(Patience { epochs });
@@ -153,13 +153,20 @@ impl Training<'_> {
         if let Some(error) = result.error {
             return Err(anyhow!("{}: {error}", self.method.title()));
         }
+        let rows = history.into_rows()?;
         if result.interrupted.is_some() {
             return Ok(None);
         }
         let trained = Trained {
             model: result.model,
-            rows: history.into_rows()?,
+            rows,
         };
+        if !is_finite(&trained.model) {
+            bail!(
+                "{}: the training diverged (weights are not finite); lower the learning rate",
+                self.method.title()
+            );
+        }
         // The encoder comes last: where it is, the training is complete.
         self.save(trained.model.expander.clone(), EXPANDER)?;
         self.save(trained.model.encoder.clone(), ENCODER)?;
@@ -201,6 +208,21 @@ impl Training<'_> {
         let loaded = module.try_load_file(&path);
         loaded.map_err(|error| anyhow!("reading {}: {error}", path.display()))
     }
+}
+
+/// Whether every weight and running statistic is a finite number.
+fn is_finite(model: &SelfSupervised) -> bool {
+    struct Finite(bool);
+
+    impl ModuleVisitor for Finite {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 = self.0 && param.val().into_data().iter::<f32>().all(f32::is_finite);
+        }
+    }
+
+    let mut finite = Finite(true);
+    model.visit(&mut finite);
+    finite.0
 }
 
 /// Stops when the validation loss has been above its best for a number of epochs. It keeps no

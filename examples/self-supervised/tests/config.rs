@@ -79,17 +79,60 @@ fn unknown_keys_are_refused_with_the_known_ones() {
 
 #[test]
 fn values_out_of_range_are_refused() {
-    for part in [
-        r#"{ "methods": [] }"#,
-        r#"{ "methods": ["none", "none"] }"#,
-        r#"{ "seeds": [1, 1] }"#,
-        r#"{ "epochs": 0 }"#,
-        r#"{ "batch_size": 1 }"#,
-        r#"{ "schedule": { "warmup": 1.0 } }"#,
-        r#"{ "patience": 0 }"#,
-        r#"{ "expander": [] }"#,
+    for (part, named) in [
+        (r#"{ "methods": [] }"#, "methods"),
+        (r#"{ "methods": ["none", "none"] }"#, "none twice"),
+        (r#"{ "seeds": [1, 1] }"#, "seed 1 twice"),
+        (r#"{ "epochs": 0 }"#, "epochs"),
+        (r#"{ "batch_size": 1 }"#, "batch_size"),
+        (r#"{ "schedule": { "warmup": 1.0 } }"#, "schedule.warmup"),
+        (r#"{ "schedule": { "warmup": -0.1 } }"#, "got -0.1"),
+        (
+            r#"{ "schedule": { "learning_rate": 0 } }"#,
+            "schedule.learning_rate",
+        ),
+        (r#"{ "schedule": { "learning_rate": -2.5 } }"#, "got -2.5"),
+        (
+            r#"{ "schedule": { "final_fraction": 1.5 } }"#,
+            "schedule.final_fraction must be in [0, 1], got 1.5",
+        ),
+        (r#"{ "patience": 0 }"#, "patience"),
+        (r#"{ "expander": [] }"#, "expander"),
+        (r#"{ "expander": [16, 0] }"#, "expander"),
+        (r#"{ "encoder": { "width": 0 } }"#, "encoder.width"),
+        (
+            r#"{ "objectives": { "svmax": { "dimensions": 0 } } }"#,
+            "objectives.svmax.dimensions",
+        ),
+        (
+            r#"{ "evaluation": { "neighbours": 0 } }"#,
+            "evaluation.neighbours",
+        ),
+        (
+            r#"{ "evaluation": { "probe": { "steps": 0 } } }"#,
+            "evaluation.probe.steps",
+        ),
+        (
+            r#"{ "evaluation": { "probe": { "tolerance": 0 } } }"#,
+            "evaluation.probe.tolerance",
+        ),
+        (
+            r#"{ "data": { "folder_shape": [2, 32, 32] } }"#,
+            "data.folder_shape",
+        ),
+        (
+            r#"{ "data": { "folder_shape": [3, 0, 32] } }"#,
+            "[3, 0, 32]",
+        ),
     ] {
         let config = RunConfig::from_json(part, None).unwrap();
-        assert!(config.validate().is_err(), "{part}");
+        let text = config.validate().unwrap_err().to_string();
+        assert!(text.contains(named), "{part}: {text}");
+    }
+    let mut config = RunConfig::defaults(DataName::FashionMnistMini);
+    for rate in [f64::NAN, f64::INFINITY] {
+        config.schedule.learning_rate = rate;
+        let text = config.validate().unwrap_err().to_string();
+        assert!(text.contains("schedule.learning_rate"), "{text}");
     }
 }

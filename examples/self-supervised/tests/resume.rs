@@ -2,16 +2,19 @@
 
 mod common;
 
+use std::fs::{self, File};
 use std::path::Path;
 
+use anyhow::Result;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use self_supervised::checkpoint::last_epoch;
 use self_supervised::config::{Method, RunConfig};
 use self_supervised::data::Data;
-use self_supervised::history::{Row, SECONDS};
+use self_supervised::history::{FILE, Row, SECONDS};
+use self_supervised::model::SelfSupervised;
 use self_supervised::stop::Stop;
-use self_supervised::training::{Display, Trained, Training};
+use self_supervised::training::{Display, ENCODER, Trained, Training};
 
 /// The bits of every weight and running statistic.
 #[derive(Default)]
@@ -24,10 +27,14 @@ impl ModuleVisitor for Bits {
     }
 }
 
-fn weights(trained: &Trained) -> Vec<u32> {
+fn bits(module: &impl Module) -> Vec<u32> {
     let mut bits = Bits::default();
-    trained.model.visit(&mut bits);
+    module.visit(&mut bits);
     bits.0
+}
+
+fn weights(trained: &Trained) -> Vec<u32> {
+    bits(&trained.model)
 }
 
 fn metrics(trained: &Trained) -> Vec<Row> {
@@ -36,17 +43,27 @@ fn metrics(trained: &Trained) -> Vec<Row> {
 }
 
 fn train(config: &RunConfig, method: Method, directory: &Path, stop: &Stop) -> Option<Trained> {
+    attempt(config, method, 5, directory, stop).unwrap()
+}
+
+fn attempt(
+    config: &RunConfig,
+    method: Method,
+    seed: u64,
+    directory: &Path,
+    stop: &Stop,
+) -> Result<Option<Trained>> {
     let training = Training {
         config,
         method,
-        seed: 5,
+        seed,
         data: &Data::load(&config.data).unwrap(),
         device: &Device::flex(),
         directory: directory.to_path_buf(),
         display: Display::Compact,
         stop,
     };
-    training.run().unwrap()
+    training.run()
 }
 
 #[test]
@@ -78,17 +95,73 @@ fn the_seed_decides_the_weights() {
     let mut config = common::tiny();
     config.epochs = 1;
     let folder = tempfile::tempdir().unwrap();
-    let run = |name: &str| {
-        train(
-            &config,
-            Method::None,
-            &folder.path().join(name),
-            &Stop::new(),
-        )
-        .unwrap()
+    let run = |name: &str, seed| {
+        let directory = folder.path().join(name);
+        let trained = attempt(&config, Method::None, seed, &directory, &Stop::new());
+        weights(&trained.unwrap().unwrap())
     };
-    let (first, second) = (run("first"), run("second"));
-    assert_eq!(weights(&first), weights(&second));
+    let first = run("first", 5);
+    assert_eq!(first, run("second", 5));
+    assert_ne!(first, run("third", 6));
+}
+
+#[test]
+fn all_methods_start_from_the_same_encoder() {
+    let config = common::tiny();
+    let device = Device::flex();
+    let encoder = |method, seed| {
+        let model = SelfSupervised::new(&config, method, 1, seed, &device);
+        bits(&model.encoder)
+    };
+    let first = encoder(Method::None, 5);
+    for method in [
+        Method::Svmax,
+        Method::Variance,
+        Method::Vicreg,
+        Method::BarlowTwins,
+    ] {
+        assert_eq!(encoder(method, 5), first, "{method:?}");
+    }
+    assert_ne!(encoder(Method::None, 6), first);
+}
+
+#[test]
+fn a_torn_line_of_the_metrics_is_no_obstacle() {
+    let config = common::tiny();
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    let whole = train(&config, Method::None, &whole, &Stop::new()).unwrap();
+
+    let directory = folder.path().join("torn");
+    let stop = Stop::new().after_epoch(3);
+    assert!(train(&config, Method::None, &directory, &stop).is_none());
+    let file = File::options().write(true).open(directory.join(FILE));
+    let file = file.unwrap();
+    file.set_len(file.metadata().unwrap().len() - 7).unwrap();
+    let resumed = train(&config, Method::None, &directory, &Stop::new()).unwrap();
+    assert_eq!(weights(&resumed), weights(&whole));
+    assert_eq!(metrics(&resumed), metrics(&whole));
+
+    let text = fs::read_to_string(directory.join(FILE)).unwrap();
+    assert_eq!(text.lines().count(), 1 + resumed.rows.len());
+}
+
+#[test]
+fn a_diverged_training_is_an_error_and_leaves_no_encoder() {
+    let mut config = common::tiny();
+    config.schedule.learning_rate = 1e30;
+    config.schedule.warmup = 0.0;
+    let folder = tempfile::tempdir().unwrap();
+    // The second call continues from the checkpoint of the last epoch.
+    for _ in 0..2 {
+        let result = attempt(&config, Method::Vicreg, 5, folder.path(), &Stop::new());
+        let text = result.err().expect("it diverges").to_string();
+        assert_eq!(
+            text,
+            "VICReg: the training diverged (weights are not finite); lower the learning rate"
+        );
+        assert!(!folder.path().join(ENCODER).exists());
+    }
 }
 
 #[test]

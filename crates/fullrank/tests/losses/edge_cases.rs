@@ -40,9 +40,92 @@ fn finite_on_anything_finite() {
     assert_finite(&Matrix::normal(5, 1, 2), "one dimension");
     assert_finite(&Matrix::normal(1, 1, 3), "one entry");
     assert_finite(&Matrix::normal(2, 2, 4).map(|x| x * 1e-8), "1e-8");
+    assert_finite(&Matrix::normal(6, 4, 5).map(|x| x * 1e8), "1e8");
+    assert_finite(&Matrix::normal(4, 6, 6).map(|x| x * 1e-12), "1e-12");
     for (regime, e) in regimes() {
         assert_finite(&e, regime);
     }
+}
+
+/// A row below 1e-12 stays zero and gets no gradient.
+#[test]
+fn a_row_of_rounding_noise_counts_as_zero() {
+    let tiny = |i: usize, x: f64| if i == 2 { 1e-14 * x } else { x };
+    let e = Matrix::normal(6, 4, 11);
+    let e = Matrix::from_fn(6, 4, |i, j| tiny(i, e.entries[4 * i + j]));
+    let gradient = Loss::all(6, 4)[0].gradient(&e, &Device::default(), DType::F32);
+    assert!(gradient.entries[8..12].iter().all(|x| *x == 0.0));
+    assert!(gradient.norm() > 0.0);
+}
+
+/// A loss of weight zero is zero, and on the graph all the same.
+#[test]
+fn weight_zero_can_be_trained() {
+    let e = Matrix::normal(6, 4, 12);
+    let svmax = SvMaxConfig::new().with_weight(0.0).init();
+    let leaf = e
+        .tensor(&Device::default().autodiff(), DType::F32)
+        .require_grad();
+    for loss in [
+        svmax.forward(leaf.clone()),
+        svmax.forward_terms(leaf.clone()).total,
+    ] {
+        assert_eq!(number(loss.clone()), 0.0);
+        let gradient = Matrix::from(leaf.grad(&loss.backward()).unwrap());
+        assert_eq!(gradient.norm(), 0.0);
+    }
+}
+
+/// All rows equal: the hinge is open, nothing is correlated, no term has a direction to offer.
+#[test]
+fn complete_collapse_by_its_terms() {
+    let device = Device::default();
+    let e = Matrix::from_fn(8, 4, |_, j| j as f64 - 1.5);
+    let variance = number(fullrank::Variance::default().forward(e.tensor(&device, DType::F32)));
+    approx::assert_relative_eq!(variance, 1.0 - 0.01, max_relative = 1e-6);
+    assert_eq!(
+        number(fullrank::Covariance::default().forward(e.tensor(&device, DType::F32))),
+        0.0
+    );
+    let barlow = fullrank::BarlowTwins::default();
+    let leaf = e
+        .tensor(&device.clone().autodiff(), DType::F32)
+        .require_grad();
+    let terms = barlow.forward_terms(leaf.clone(), e.tensor(&device, DType::F32));
+    assert_eq!(number(terms.get("invariance").unwrap().clone()), 4.0);
+    let gradient = Matrix::from(leaf.grad(&terms.total.backward()).unwrap());
+    assert_eq!(gradient.norm(), 0.0);
+}
+
+/// A regularizer from outside the crate, in a sum with one of its own kind.
+#[test]
+fn a_regularizer_of_the_users() {
+    #[derive(Debug)]
+    struct MeanSquare;
+    impl fullrank::Regularizer for MeanSquare {
+        fn forward(&self, embeddings: Tensor<2>) -> Tensor<1> {
+            embeddings.square().mean()
+        }
+        fn forward_terms(&self, embeddings: Tensor<2>) -> fullrank::Terms {
+            let loss = self.forward(embeddings);
+            fullrank::Terms::new(loss.clone()).with("mean_square", loss)
+        }
+        fn evaluate(&self, embeddings: Tensor<2>) -> fullrank::Evaluation<1> {
+            let factor = 2.0 / embeddings.shape().num_elements() as f64;
+            fullrank::Evaluation {
+                value: self.forward(embeddings.clone()),
+                coefficients: Some([embeddings.mul_scalar(factor)]),
+            }
+        }
+    }
+    let own =
+        || -> (String, Box<dyn fullrank::Regularizer>) { ("own".to_owned(), Box::new(MeanSquare)) };
+    let sum = fullrank::RegularizerSum::new(vec![own(), own()]);
+    let e = Tensor::<2>::ones([3, 2], &Device::default());
+    let terms = fullrank::Regularizer::forward_terms(&sum, e);
+    let names: Vec<&str> = terms.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["own.mean_square", "own-2.mean_square"]);
+    assert_eq!(number(terms.total.clone()), 2.0);
 }
 
 #[test]
@@ -54,6 +137,10 @@ fn a_nan_is_never_hidden() {
         for loss in Loss::all(rows, dims) {
             let value = loss.value(&e, &device, DType::F32);
             assert!(value.is_nan(), "{} of {rows}x{dims}: {value}", loss.name);
+            if loss.name.starts_with("svmax") {
+                let gradient = loss.gradient(&e, &device, DType::F32);
+                assert!(gradient.entries.iter().any(|x| x.is_nan()), "{}", loss.name);
+            }
         }
     }
 }

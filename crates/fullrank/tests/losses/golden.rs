@@ -178,8 +178,8 @@ fn svmax_penalty_at_its_ends() {
     approx::assert_relative_eq!(value, std::f64::consts::E, max_relative = 1e-7);
 }
 
-/// Taha et al., Fig. 1: 128 unit rows in the plane, polarised and spread. The figure prints two
-/// digits of the singular values.
+/// Taha et al., Fig. 1: the singular values of 128 points in the plane, polarised and spread, to the
+/// two digits that the figure prints. (Their squares sum to 128; these rows are not unit rows.)
 #[test]
 fn svmax_figure_one() {
     for spectrum in [[11.25, 1.14], [8.99, 6.86]] {

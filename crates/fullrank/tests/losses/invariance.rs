@@ -30,7 +30,6 @@ proptest! {
             sign * e.entries[(n - 1 - i) * d + (d - 1 - j)]
         });
         for loss in Loss::all(n, d).iter().filter(|loss| !is_two_view(loss)) {
-            // The sign of column j changes with its place, so compare up to it.
             let before = loss.value(&e, &device, DType::F64);
             let after = loss.value(&reversed, &device, DType::F64);
             prop_assert!((before - after).abs() <= 1e-9 * before.abs().max(1e-9), "{}", loss.name);
@@ -81,8 +80,8 @@ proptest! {
         prop_assert!((exact - ours).abs() <= 1.1e-4 * upper, "{ours} against {exact}");
     }
 
-    /// Both sides of the covariance give the same: padding with zero rows changes the side taken,
-    /// padding with zero dimensions too, and both change the value by known factors only.
+    /// Both sides of the covariance give the same: zero dimensions added until the Gram matrix is taken
+    /// on the other side change neither the sum of squares nor the gradient of the others.
     #[test]
     fn the_two_sides_of_the_covariance(rows in 2..12usize, dims in 1..12usize, seed in any::<u64>()) {
         let device = f64_device();
@@ -95,8 +94,20 @@ proptest! {
             if j < dims { e.entries[i * dims + j] } else { 0.0 }
         });
         // c has 1/d in front: undo it.
-        let (narrow, wide) = (value(&e) * dims as f64, value(&wide) * width as f64);
-        prop_assert!((narrow - wide).abs() <= 1e-10 * narrow.max(1e-10) + 1e-12, "{narrow} {wide}");
+        let sums = (value(&e) * dims as f64, value(&wide) * width as f64);
+        prop_assert!((sums.0 - sums.1).abs() <= 1e-10 * sums.0 + 1e-12, "{sums:?}");
+        let gradient = |e: &Matrix, factor: usize| {
+            let evaluation = fullrank::Covariance::default().evaluate(e.tensor(&device, DType::F64));
+            let [gradient] = evaluation.coefficients.unwrap();
+            Matrix::from(gradient).map(|x| x * factor as f64)
+        };
+        let (narrow, wide) = (gradient(&e, dims), gradient(&wide, width));
+        for i in 0..rows {
+            for j in 0..dims {
+                let difference = narrow.entries[i * dims + j] - wide.entries[i * width + j];
+                prop_assert!(difference.abs() <= 1e-10 * narrow.norm() + 1e-12);
+            }
+        }
     }
 
     /// The views of a two-view loss play the same part.
