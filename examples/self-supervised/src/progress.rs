@@ -34,27 +34,25 @@ pub(crate) fn show(text: &str) {
 struct Shown {
     metric: &'static str,
     title: &'static str,
-    term: bool,
     id: Option<MetricId>,
     text: String,
 }
 
 impl Shown {
-    fn new(metric: &'static str, title: &'static str, term: bool) -> Self {
+    fn new(metric: &'static str, title: &'static str) -> Self {
         Self {
             metric,
             title,
-            term,
             id: None,
             text: String::new(),
         }
     }
 }
 
-/// The number in `text` with three significant digits, if that makes it shorter: the line holds
-/// up to three terms.
+/// `text` with the number that it begins with in three significant digits, if that is shorter.
 fn shortened(text: &str) -> String {
-    let rounded = text.parse().map(|value: f64| {
+    let (number, note) = text.split_at(text.find(' ').unwrap_or(text.len()));
+    let rounded = number.parse().map(|value: f64| {
         let text = format!("{value:.2e}");
         let exponent = text.split_once('e').and_then(|(_, e)| e.parse().ok());
         match exponent {
@@ -65,7 +63,7 @@ fn shortened(text: &str) -> String {
         }
     });
     match rounded {
-        Ok(rounded) if rounded.len() < text.len() => rounded,
+        Ok(rounded) if rounded.len() < number.len() => rounded + note,
         _ => text.to_string(),
     }
 }
@@ -79,8 +77,8 @@ impl CompactProgress {
             ("Effective rank", "rank"),
             ("Mean std", "std"),
         ];
-        let metrics = metrics.map(|(metric, title)| Shown::new(metric, title, false));
-        let terms = terms.iter().map(|&name| Shown::new(name, name, true));
+        let metrics = metrics.map(|(metric, title)| Shown::new(metric, title));
+        let terms = terms.iter().map(|&name| Shown::new(name, name));
         Self {
             label: label.to_string(),
             terminal: std::io::stdout().is_terminal(),
@@ -102,10 +100,7 @@ impl CompactProgress {
             let batch = text
                 .split_once("batch ")
                 .map_or(text.as_str(), |(_, batch)| batch);
-            shown.text = match shown.term {
-                true => shortened(batch),
-                false => batch.to_string(),
-            };
+            shown.text = shortened(batch);
         }
     }
 
@@ -164,8 +159,9 @@ impl TrainingProgressLogger for CompactProgress {
     fn update_split(&mut self, items_processed: usize) {
         if self.terminal && self.training {
             let done = 100 * items_processed / self.items.max(1);
-            let line = format!("\r\x1b[K{} {done:>3} %{}", self.heading(), self.figures());
-            show(&line);
+            // A line that wraps could not be overwritten: a narrow terminal cuts it off instead.
+            let line = format!("{} {done:>3} %{}", self.heading(), self.figures());
+            show(&format!("\r\x1b[K\x1b[?7l{line}\x1b[?7h"));
         }
     }
 
@@ -210,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terms_have_three_digits() {
+    fn numbers_have_three_digits() {
         for (text, expected) in [
             ("0.000", "0.00"),
             ("-2.000", "-2.00"),
@@ -222,24 +218,31 @@ mod tests {
             ("1.50e-4", "1.50e-4"),
             ("NaN", "NaN"),
             ("N/A", "N/A"),
+            ("1.237 of [0.500, 1.414]", "1.24 of [0.500, 1.414]"),
         ] {
             assert_eq!(shortened(text), expected);
         }
     }
 
     #[test]
-    fn the_longest_line_fits() {
-        let terms = ["invariance", "variance", "covariance"];
-        let mut progress = CompactProgress::new("variance only, seed 12", &terms);
+    fn a_line_with_three_terms_fits() {
+        let mut progress =
+            CompactProgress::new("VICReg", &["invariance", "variance", "covariance"]);
         progress.epochs = 100;
-        for shown in &mut progress.shown {
-            shown.text = match shown.term {
-                true => shortened("-123.456"),
-                false => "123.456".to_string(),
-            };
+        let texts = [
+            "20.26",
+            "0.666 of [0.250, 1.000]",
+            "77.780",
+            "0.349",
+            "0.140",
+            "0.662",
+            "0.215",
+        ];
+        for (shown, text) in progress.shown.iter_mut().zip(texts) {
+            shown.text = shortened(text);
         }
         let line = format!("{} 100 %{}", progress.heading(), progress.figures());
         assert!(line.len() <= 150, "{} columns: {line}", line.len());
-        assert!(line.ends_with("covariance -123"), "{line}");
+        assert!(line.ends_with("  invariance 0.140  variance 0.662  covariance 0.215"));
     }
 }

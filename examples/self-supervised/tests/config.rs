@@ -1,5 +1,8 @@
 //! Configurations: defaults, what is laid over them, and what is refused.
 
+use clap::Parser;
+use fullrank_train::optimizer::OptimizerConfig;
+use self_supervised::args::Args;
 use self_supervised::config::{DataName, RunConfig};
 use serde_json::Value;
 
@@ -135,4 +138,19 @@ fn values_out_of_range_are_refused() {
         let text = config.validate().unwrap_err().to_string();
         assert!(text.contains("schedule.learning_rate"), "{text}");
     }
+}
+
+#[test]
+fn the_command_line_chooses_the_optimizer() {
+    let parse = |options: &[&str]| Args::try_parse_from([&["self-supervised"], options].concat());
+    for (name, expected) in [
+        ("lars", OptimizerConfig::lars()),
+        ("adamw", OptimizerConfig::adamw()),
+        ("sgd", OptimizerConfig::sgd()),
+    ] {
+        let config = parse(&["--optimizer", name]).unwrap().run_config().unwrap();
+        assert_eq!(config.optimizer, expected);
+    }
+    assert!(parse(&["--resume"]).is_ok());
+    assert!(parse(&["--resume", "--optimizer", "sgd"]).is_err());
 }
