@@ -16,7 +16,7 @@ use crate::config::{DataName, Method, RunConfig};
 /// encoder, k-NN and a linear probe then tell what it learned, beside two baselines: the raw
 /// pixels and the same encoder untrained. Table, metrics, plots and encoders go to runs/NAME/.
 ///
-/// Without arguments: none, svmax, variance and vicreg on 6,000 shipped images, about ten minutes
+/// Without arguments: none, svmax, variance and vicreg on 6,000 shipped images, about seven minutes
 /// on two cores.
 ///
 /// Everything else is in the configuration: see --print-config and --config.
