@@ -21,14 +21,16 @@
 //!
 //! where the second term, parallel to `Y`, comes from `delta`. A singular value far above `delta`
 //! gets the full push of the nuclear norm, 1, one near `delta` at most 1.09 (at `sqrt(2) delta`), and
-//! one far below `2 s / delta`: the direction of a vanishing singular vector is rounding noise, and this leaves it alone,
+//! one far below `2 s / delta`: the direction of a vanishing singular vector is rounding noise, and
+//! this leaves it alone,
 //! with no division by small differences anywhere.
 //!
 //! # How
 //!
 //! `P = Y (Y^T Y + delta^2)^{-1/2}` is the upper block of the polar factor of `[Y; delta I]`, whose
-//! singular values lie between `delta` and `||Y||_F` (up to rounding), a known interval. [Minimax steps](crate::minimax) from
-//! there reach rounding accuracy after a number of steps fixed beforehand (8 to 11 in f32, up to r = 8192). The
+//! singular values lie between `delta` and `||Y||_F` (up to rounding), a known interval.
+//! [Minimax steps](crate::minimax) from there reach rounding accuracy after a number of steps fixed
+//! beforehand (8 to 11 in f32, up to r = 8192). The
 //! matrix is scaled by `||G^2||_F^{1/4}`, `G = Y^T Y`, an upper bound of its largest singular value
 //! that costs nothing since the first step needs `G^2` anyway. Working on `Y`, not on its Gram
 //! matrix, keeps the accuracy of small singular values: squaring would halve the digits.

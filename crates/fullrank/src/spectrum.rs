@@ -7,7 +7,8 @@ use faer::Mat;
 ///
 /// Exact up to rounding: the matrix is read back to the host and decomposed in f64 by faer, whatever
 /// its device and precision. For evaluation and tests; the losses never call it. The rows are taken
-/// as they are: see [`unit_rows`](crate::unit_rows) for the matrix that SVMax's [bounds](crate::Bounds) speak of.
+/// as they are: see [`unit_rows`](crate::unit_rows) for the matrix that SVMax's
+/// [bounds](crate::Bounds) speak of.
 ///
 /// If an entry is not finite, neither is the spectrum: every value is NaN.
 pub fn singular_values(embeddings: &Tensor<2>) -> Vec<f64> {
