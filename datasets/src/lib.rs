@@ -1,11 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 pub mod cifar;
+mod decode;
+pub mod emoji;
 mod error;
 pub mod fashion_mnist;
 pub mod idx;
 pub mod image_folder;
 mod image_set;
+mod table;
+mod zero_shot;
 
 pub use error::Error;
 pub use image_set::{ImageSet, TrainTest};
+pub use zero_shot::ZeroShot;

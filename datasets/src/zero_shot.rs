@@ -1,0 +1,90 @@
+//! Parts with disjoint classes, for retrieval of classes that were never trained on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::image_folder::ImageFolderOptions;
+use crate::{Error, ImageSet, decode};
+
+/// A set's training and test parts, with the same image shape and disjoint classes: the zero-shot
+/// protocol of metric learning, in which the test classes are not seen in training.
+///
+/// The labels of each part are indices into that part's own classes, from 0.
+///
+/// Source of the protocol: H. Oh Song, Y. Xiang, S. Jegelka, S. Savarese, *Deep Metric Learning via
+/// Lifted Structured Feature Embedding*, CVPR 2016, section 5.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZeroShot {
+    /// The images to train on.
+    pub train: ImageSet,
+    /// The images to test on, of other classes.
+    pub test: ImageSet,
+}
+
+/// The files of an image set before they are decoded, in the set's order of classes.
+pub(crate) struct Listing {
+    /// The class names, training classes first.
+    pub(crate) classes: Vec<String>,
+    /// How many of `classes` are trained on.
+    pub(crate) train_classes: usize,
+    /// Each image file and its class, an index into `classes`.
+    pub(crate) images: Vec<(PathBuf, usize)>,
+}
+
+/// The number of training classes where the first half of `classes` is trained on: the larger half
+/// of an odd number.
+pub(crate) fn first_half(classes: usize) -> usize {
+    classes.div_ceil(2)
+}
+
+impl Listing {
+    /// Decodes the listed files; `source` is the file or folder that an error about the whole set
+    /// names.
+    pub(crate) fn decode(
+        self,
+        source: &Path,
+        options: ImageFolderOptions,
+    ) -> Result<ZeroShot, Error> {
+        if self.train_classes == 0 || self.train_classes >= self.classes.len() {
+            let problem = format!(
+                "expected at least two classes, one to train on and one to test on, found {}",
+                self.classes.len()
+            );
+            return Err(Error::folder(source, problem));
+        }
+        let mut counts = vec![0_usize; self.classes.len()];
+        for &(_, class) in &self.images {
+            counts[class] += 1;
+        }
+        if let Some(class) = counts.iter().position(|&count| count == 0) {
+            let problem = format!("class {:?} has no image", self.classes[class]);
+            return Err(Error::folder(source, problem));
+        }
+        let (train, test): (Vec<_>, Vec<_>) = self
+            .images
+            .into_iter()
+            .partition(|&(_, class)| class < self.train_classes);
+        let (train_names, test_names) = self.classes.split_at(self.train_classes);
+        let part = |images: Vec<(PathBuf, usize)>, first: usize, names: &[String]| {
+            let (files, labels): (Vec<_>, Vec<_>) = images
+                .into_iter()
+                .map(|(file, class)| (file, class - first))
+                .unzip();
+            decode::image_set(&files, labels, names.to_vec(), options)
+        };
+        Ok(ZeroShot {
+            train: part(train, 0, train_names)?,
+            test: part(test, self.train_classes, test_names)?,
+        })
+    }
+}
+
+/// Class names numbered by their order: as numbers if all of them are whole numbers, else as text.
+pub(crate) fn ordered(names: BTreeSet<String>) -> BTreeMap<String, usize> {
+    let mut names: Vec<String> = names.into_iter().collect();
+    let numbers: Option<Vec<u64>> = names.iter().map(|name| name.parse().ok()).collect();
+    if numbers.is_some() {
+        names.sort_by_key(|name| name.parse::<u64>().unwrap_or(u64::MAX));
+    }
+    names.into_iter().zip(0..).collect()
+}
