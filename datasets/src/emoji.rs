@@ -298,8 +298,14 @@ mod tests {
             assert_eq!(set.class_counts(), [6; 281]);
             assert_eq!(*vendors, [0, 1, 2, 3, 4, 5].repeat(281));
         }
-        assert_eq!(sha256(emoji.images.train.pixels()), "f6aab159b59f1f012150229d3d86da59b1dc4a31ce9a64d7851527c29f083f3d");
-        assert_eq!(sha256(emoji.images.test.pixels()), "e0b7108dc4c68185da71eeeda76a046e4aebed30f6cb58dc85d62410bad9c16d");
+        assert_eq!(
+            sha256(emoji.images.train.pixels()),
+            "f6aab159b59f1f012150229d3d86da59b1dc4a31ce9a64d7851527c29f083f3d"
+        );
+        assert_eq!(
+            sha256(emoji.images.test.pixels()),
+            "e0b7108dc4c68185da71eeeda76a046e4aebed30f6cb58dc85d62410bad9c16d"
+        );
     }
 
     #[test]

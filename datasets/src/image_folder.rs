@@ -4,11 +4,18 @@
 //! <root>/train/<class>/*.{png,jpg,jpeg}
 //! <root>/test/<class>/*.{png,jpg,jpeg}     or <root>/val/... where there is no test
 //! ```
+//!
+//! or, to be split by classes,
+//!
+//! ```text
+//! <root>/<class>/*.{png,jpg,jpeg}
+//! ```
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, ImageSet, TrainTest, decode};
+use crate::zero_shot::{Listing, first_half};
+use crate::{Error, ImageSet, TrainTest, ZeroShot, decode};
 
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 const MAX_SIDE: usize = 4096;
@@ -70,8 +77,69 @@ pub fn load(root: impl AsRef<Path>, options: ImageFolderOptions) -> Result<Train
     })
 }
 
+/// Reads the images under `root`, split by classes: no class is both trained and tested on.
+///
+/// With folders `train` and `test` (or `val`) in `root`, their classes are the split, and must
+/// differ. Otherwise the folders of `root` are the classes: the first half of them, sorted by name,
+/// is trained on, the second half tested on; the larger half of an odd number is trained on.
+/// Images are found, decoded and resized as by [`load`].
+///
+/// # Errors
+///
+/// As for [`load`], but [`Error::Folder`] for a test class that is a training class too, and for
+/// fewer than two classes.
+pub fn load_zero_shot(
+    root: impl AsRef<Path>,
+    options: ImageFolderOptions,
+) -> Result<ZeroShot, Error> {
+    options.check()?;
+    let root = root.as_ref();
+    if !root.is_dir() {
+        return Err(Error::missing(
+            root,
+            "expected a folder with one folder per class",
+        ));
+    }
+    let train_dir = root.join("train");
+    let test_dir = ["test", "val"].map(|name| root.join(name));
+    let (folders, train_classes) = match test_dir.into_iter().find(|dir| dir.is_dir()) {
+        Some(test_dir) if train_dir.is_dir() => {
+            let mut folders = class_folders(&train_dir)?;
+            let train_classes = folders.len();
+            for (name, dir) in class_folders(&test_dir)? {
+                let trained = &folders[..train_classes];
+                if trained
+                    .binary_search_by(|(other, _)| other.cmp(&name))
+                    .is_ok()
+                {
+                    let problem = format!("class {name:?} is in {} too", train_dir.display());
+                    return Err(Error::folder(&dir, problem));
+                }
+                folders.push((name, dir));
+            }
+            (folders, train_classes)
+        }
+        _ => {
+            let folders = class_folders(root)?;
+            let train_classes = first_half(folders.len());
+            (folders, train_classes)
+        }
+    };
+    let (mut classes, mut images) = (Vec::new(), Vec::new());
+    for (label, (name, dir)) in folders.into_iter().enumerate() {
+        images.extend(image_files(&dir)?.into_iter().map(|file| (file, label)));
+        classes.push(name);
+    }
+    let listing = Listing {
+        classes,
+        train_classes,
+        images,
+    };
+    listing.decode(root, options)
+}
+
 impl ImageFolderOptions {
-    fn check(self) -> Result<(), Error> {
+    pub(crate) fn check(self) -> Result<(), Error> {
         for (name, side) in [("height", self.height), ("width", self.width)] {
             if !(1..=MAX_SIDE).contains(&side) {
                 let problem = format!("{name} is {side}, not 1 to {MAX_SIDE}");
@@ -100,7 +168,7 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// The class folders of one part, sorted by name.
-fn class_folders(part: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+pub(crate) fn class_folders(part: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let mut folders = Vec::new();
     for dir in entries(part)?.into_iter().filter(|path| path.is_dir()) {
         match dir.file_name().and_then(|name| name.to_str()) {
@@ -115,7 +183,7 @@ fn class_folders(part: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
 }
 
 /// The image files of one class, sorted by name.
-fn image_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn image_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let is_image = |path: &PathBuf| {
         let extension = path.extension().and_then(|extension| extension.to_str());
         extension.is_some_and(|given| EXTENSIONS.iter().any(|e| given.eq_ignore_ascii_case(e)))
@@ -323,6 +391,72 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn classes_are_halved() {
+        let root = tempfile::tempdir().unwrap();
+        for (value, path) in [
+            "d/1.png", "b/2.png", "a/1.png", "b/1.png", "c/1.png", "e/1.png",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            png(&root, path, [value as u8; 3]);
+        }
+        let ZeroShot { train, test } = load_zero_shot(root.path(), RGB).unwrap();
+        assert_eq!(train.classes(), ["a", "b", "c"]);
+        assert_eq!(test.classes(), ["d", "e"]);
+        assert_eq!(
+            (train.labels(), test.labels()),
+            (&[0, 1, 1, 2][..], &[0, 1][..])
+        );
+        let values = |set: &ImageSet| (0..set.len()).map(|i| set.image(i)[0]).collect::<Vec<_>>();
+        assert_eq!(
+            (values(&train), values(&test)),
+            (vec![2, 3, 1, 4], vec![0, 5])
+        );
+    }
+
+    #[test]
+    fn train_and_test_with_other_classes_are_a_split() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["train/b/1.png", "train/c/1.png", "val/a/1.png"] {
+            png(&root, path, [1; 3]);
+        }
+        let ZeroShot { train, test } = load_zero_shot(root.path(), RGB).unwrap();
+        assert_eq!(
+            (train.classes(), test.classes()),
+            (&["b", "c"].map(String::from)[..], &["a".to_owned()][..])
+        );
+        assert_eq!((train.labels(), test.labels()), (&[0, 1][..], &[0][..]));
+
+        png(&root, "val/c/1.png", [1; 3]);
+        match load_zero_shot(root.path(), RGB) {
+            Err(Error::Folder { path, .. }) => assert_eq!(path, root.path().join("val/c")),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn layouts_without_two_classes_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let message = || load_zero_shot(root.path(), RGB).unwrap_err().to_string();
+        assert!(message().ends_with("no class folders"), "{}", message());
+        png(&root, "a/1.png", [0; 3]);
+        assert!(
+            message().contains("expected at least two classes"),
+            "{}",
+            message()
+        );
+        fs::create_dir(root.path().join("b")).unwrap();
+        assert!(
+            message().contains("no .png, .jpg or .jpeg file"),
+            "{}",
+            message()
+        );
+        let missing = load_zero_shot(root.path().join("none"), RGB);
+        assert!(matches!(missing, Err(Error::Missing { .. })), "{missing:?}");
     }
 
     #[test]

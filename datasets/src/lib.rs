@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cars196;
 pub mod cifar;
+pub mod cub200;
 mod decode;
 pub mod emoji;
 mod error;
@@ -8,6 +10,9 @@ pub mod fashion_mnist;
 pub mod idx;
 pub mod image_folder;
 mod image_set;
+mod lines;
+pub mod manifest;
+pub mod stanford_online_products;
 mod table;
 mod zero_shot;
 

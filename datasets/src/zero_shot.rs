@@ -1,6 +1,6 @@
 //! Parts with disjoint classes, for retrieval of classes that were never trained on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::image_folder::ImageFolderOptions;
@@ -79,12 +79,66 @@ impl Listing {
     }
 }
 
-/// Class names numbered by their order: as numbers if all of them are whole numbers, else as text.
-pub(crate) fn ordered(names: BTreeSet<String>) -> BTreeMap<String, usize> {
+/// Class names in order: as numbers if all of them are whole numbers, else as text.
+pub(crate) fn ordered(names: BTreeSet<String>) -> Vec<String> {
     let mut names: Vec<String> = names.into_iter().collect();
-    let numbers: Option<Vec<u64>> = names.iter().map(|name| name.parse().ok()).collect();
-    if numbers.is_some() {
+    if names.iter().all(|name| name.parse::<u64>().is_ok()) {
         names.sort_by_key(|name| name.parse::<u64>().unwrap_or(u64::MAX));
     }
-    names.into_iter().zip(0..).collect()
+    names
+}
+
+/// Refuses a path that is not a file; `expected` says what should be there.
+pub(crate) fn expect_file(path: &Path, expected: &str) -> Result<(), Error> {
+    if path.is_file() {
+        Ok(())
+    } else {
+        Err(Error::missing(path, expected))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::fs;
+
+    use image::{Rgb, RgbImage};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    pub(crate) const RGB: ImageFolderOptions = ImageFolderOptions {
+        height: 2,
+        width: 3,
+        channels: 3,
+    };
+
+    /// Writes a png, 3 wide and 2 high, all of whose values are `value`.
+    pub(crate) fn png(root: &TempDir, path: &str, value: u8) {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        RgbImage::from_pixel(3, 2, Rgb([value; 3]))
+            .save(path)
+            .unwrap();
+    }
+
+    pub(crate) fn text(root: &TempDir, path: &str, content: &str) {
+        fs::write(root.path().join(path), content).unwrap();
+    }
+
+    /// The first value of each image, which tells the images of [`png`] apart.
+    pub(crate) fn first_values(set: &ImageSet) -> Vec<u8> {
+        (0..set.len()).map(|index| set.image(index)[0]).collect()
+    }
+
+    #[test]
+    fn larger_half_is_trained_on() {
+        assert_eq!([2, 3, 196, 200].map(first_half), [1, 2, 98, 100]);
+    }
+
+    #[test]
+    fn numbers_are_ordered_as_numbers() {
+        let order = |names: &[&str]| ordered(names.iter().map(|&name| name.into()).collect());
+        assert_eq!(order(&["10", "9", "100"]), ["9", "10", "100"]);
+        assert_eq!(order(&["10", "9", "x"]), ["10", "9", "x"]);
+    }
 }
