@@ -8,7 +8,8 @@
 //! <dir>/anno_train.csv, anno_test.csv                    (optional) <file>,..,<class>
 //! ```
 //!
-//! For the original layout, whose labels are in MATLAB files, write a [`manifest`](crate::manifest).
+//! For the original layout, whose labels are in MATLAB files, write a table for
+//! [`manifest`](crate::manifest).
 //!
 //! Source: J. Krause, M. Stark, J. Deng, L. Fei-Fei, *3D Object Representations for Fine-Grained
 //! Categorization*, 3dRR-13, 2013.
@@ -30,8 +31,8 @@ use crate::{Error, ZeroShot};
 ///
 /// # Errors
 ///
-/// [`Error::Options`] for a shape out of range; [`Error::Missing`] for `names.csv`, the folders or a
-/// listed image that is not there; [`Error::Malformed`] for a class named twice or a line that is
+/// [`Error::Options`] for a shape out of range; [`Error::Missing`] for `names.csv`, the folders or
+/// a listed image that is not there; [`Error::Malformed`] for a class named twice or a line that is
 /// not as above; [`Error::Folder`] for a folder whose name is not in `names.csv`, a class folder
 /// or a class without images and for fewer than two classes; [`Error::Io`] and [`Error::Image`] for
 /// the first file that cannot be read or decoded.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <dir>/train.png    a sheet of square drawings: a row for each class, a column for each vendor
-//! <dir>/train.csv    code_points,name,<vendor>,..: the sheet's rows; 1 where the vendor drew it, else 0
+//! <dir>/train.csv    code_points,name,<vendor>,..: a line for each row, 1 for a drawing or 0
 //! <dir>/test.png     the same for the test classes
 //! <dir>/test.csv
 //! ```
