@@ -138,11 +138,12 @@ fn mined(similarities: &Tensor<2>, masks: Masks, epsilon: f64) -> Masks {
         .min_dim(1)
         .sub_scalar(epsilon)
         .expand([batch, batch]);
+    // What is not too easy: so a NaN, which compares with nothing, stays.
+    let easy_positive = plain.clone().greater_equal(hardest_negative);
+    let easy_negative = plain.lower_equal(hardest_positive);
     Masks {
-        positive: masks
-            .positive
-            .bool_and(plain.clone().lower(hardest_negative)),
-        negative: masks.negative.bool_and(plain.greater(hardest_positive)),
+        positive: masks.positive.bool_and(easy_positive.bool_not()),
+        negative: masks.negative.bool_and(easy_negative.bool_not()),
     }
 }
 

@@ -1,0 +1,8 @@
+//! The losses on `Device::default()`: `BURN_DEVICE=ndarray cargo test` runs them on another backend.
+
+mod batches;
+mod edge_cases;
+mod golden;
+mod gradients;
+mod mining;
+mod regularized;
