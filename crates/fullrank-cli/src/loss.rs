@@ -4,13 +4,17 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use clap::{Args, ValueEnum};
 use fullrank::{
     BarlowTwinsConfig, CovarianceConfig, SvMaxConfig, Terms, VarianceConfig,
     VarianceCovarianceConfig, VicRegConfig,
 };
 use fullrank_cli::device::DeviceArg;
+use fullrank_retrieval::{
+    AngularConfig, ContrastiveConfig, LiftedStructureConfig, MultiSimilarityConfig, NPairConfig,
+    RankingLoss, TripletConfig,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{npy, settings::with_settings};
@@ -29,6 +33,9 @@ pub(crate) struct LossArgs {
     /// The embeddings of the second view, for vicreg and barlow-twins
     #[arg(long, value_name = "FILE")]
     second: Option<PathBuf>,
+    /// The label of each row, for the ranking losses: a .npy file of integers
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// Change a field of the loss's configuration; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -62,12 +69,25 @@ enum LossName {
     VicReg,
     /// Cross-correlation of two views towards the identity (Zbontar et al. 2021)
     BarlowTwins,
+    /// Positive pairs together, negative pairs a margin apart (Hadsell et al. 2006)
+    Contrastive,
+    /// The negative farther than the positive by a margin (Schroff et al. 2015, Hermans et al. 2017)
+    Triplet,
+    /// One pair of each class against all other classes (Sohn 2016)
+    NPair,
+    /// Bounds the angle at the negative of each triplet (Wang et al. 2017)
+    Angular,
+    /// Each positive pair against all negatives of both its rows (Song et al. 2016)
+    LiftedStructure,
+    /// Pairs weighted by their similarity and by each other (Wang et al. 2019)
+    MultiSimilarity,
 }
 
-/// A configured loss of one or two views.
+/// A configured loss of one or two views, or of one with labels.
 enum Loss {
     One(Box<dyn Fn(Tensor<2>) -> Terms>),
     Two(Box<dyn Fn(Tensor<2>, Tensor<2>) -> Terms>),
+    Labelled(Box<dyn RankingLoss>),
 }
 
 pub(crate) fn run(args: &LossArgs) -> Result<()> {
@@ -85,9 +105,22 @@ pub(crate) fn run(args: &LossArgs) -> Result<()> {
     let first = leaf(&args.input)?;
     let second = args.second.as_ref().map(leaf).transpose()?;
 
-    let terms = match (loss, second.clone()) {
-        (Loss::One(loss), None) => loss(first.clone()),
-        (Loss::Two(loss), Some(second)) => {
+    let labels = args.labels.as_ref().map(|path| npy::read_labels(path));
+    let labels = labels.transpose()?;
+
+    let terms = match (loss, second.clone(), labels) {
+        (Loss::One(loss), None, None) => loss(first.clone()),
+        (Loss::Labelled(loss), None, Some(labels)) => {
+            let [rows, _] = first.dims();
+            ensure!(
+                labels.len() == rows,
+                "there are {rows} rows but {} labels",
+                labels.len()
+            );
+            let labels = TensorData::new(numbered(&labels), [rows]);
+            loss.forward_terms(first.clone(), Tensor::<1, Int>::from_data(labels, &device))
+        }
+        (Loss::Two(loss), Some(second), None) => {
             ensure!(
                 first.dims() == second.dims() && first.dtype() == second.dtype(),
                 "the two views must have one shape and type, got {:?} {:?} and {:?} {:?}",
@@ -98,8 +131,16 @@ pub(crate) fn run(args: &LossArgs) -> Result<()> {
             );
             loss(first.clone(), second)
         }
-        (Loss::One(_), Some(_)) => bail!("this loss takes one view: leave out --second"),
-        (Loss::Two(_), None) => bail!("this loss takes two views: give the other with --second"),
+        (Loss::One(_) | Loss::Labelled(_), Some(_), _) => {
+            bail!("this loss takes one view: leave out --second")
+        }
+        (Loss::Two(_), None, _) => bail!("this loss takes two views: give the other with --second"),
+        (Loss::Labelled(_), None, None) => {
+            bail!("this loss takes labels: give them with --labels")
+        }
+        (Loss::One(_) | Loss::Two(_), _, Some(_)) => {
+            bail!("this loss takes no labels: leave out --labels")
+        }
     };
 
     let report = report(&terms, first.dims())?;
@@ -129,6 +170,12 @@ fn configure(name: LossName, set: &[String]) -> Result<Loss> {
             Loss::Two(Box::new(move |a, b| loss.forward_terms(a, b)))
         }};
     }
+    macro_rules! labelled {
+        ($config:ty) => {{
+            let config = with_settings(&<$config>::new(), set)?;
+            Loss::Labelled(Box::new(checked(|| config.init())?))
+        }};
+    }
     Ok(match name {
         LossName::SvMax => one!(SvMaxConfig),
         LossName::Variance => one!(VarianceConfig),
@@ -136,7 +183,24 @@ fn configure(name: LossName, set: &[String]) -> Result<Loss> {
         LossName::VarianceCovariance => one!(VarianceCovarianceConfig),
         LossName::VicReg => two!(VicRegConfig),
         LossName::BarlowTwins => two!(BarlowTwinsConfig),
+        LossName::Contrastive => labelled!(ContrastiveConfig),
+        LossName::Triplet => labelled!(TripletConfig),
+        LossName::NPair => labelled!(NPairConfig),
+        LossName::Angular => labelled!(AngularConfig),
+        LossName::LiftedStructure => labelled!(LiftedStructureConfig),
+        LossName::MultiSimilarity => labelled!(MultiSimilarityConfig),
     })
+}
+
+/// The labels numbered from 0, so that they fit every device's integers.
+fn numbered(labels: &[i64]) -> Vec<i32> {
+    let mut distinct = labels.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    labels
+        .iter()
+        .map(|label| distinct.partition_point(|other| other < label) as i32)
+        .collect()
 }
 
 /// `init` panics on a hyper-parameter out of range, as Burn's losses do; here that is the user's error.

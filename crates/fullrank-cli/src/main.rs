@@ -3,6 +3,7 @@
 mod bounds;
 mod loss;
 mod npy;
+mod score;
 mod settings;
 
 use anyhow::Result;
@@ -19,12 +20,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Loss(loss::LossArgs),
+    Score(score::ScoreArgs),
     Bounds(bounds::BoundsArgs),
 }
 
 fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Loss(args) => loss::run(&args),
+        Command::Score(args) => score::run(&args),
         Command::Bounds(args) => bounds::run(&args),
     }
 }

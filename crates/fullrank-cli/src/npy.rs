@@ -1,5 +1,6 @@
-//! Matrices as .npy files.
+//! Matrices and labels as .npy files.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
@@ -84,6 +85,67 @@ where
         );
     }
     Ok(entries)
+}
+
+/// Reads a vector of whole numbers of any width.
+///
+/// # Errors
+///
+/// If the file cannot be read, is no .npy file, holds something else than a non-empty vector of
+/// integers, is shorter or longer than its header says, or has an entry above the largest i64.
+pub(crate) fn read_labels(path: &Path) -> Result<Vec<i64>> {
+    read_vector(path).with_context(|| format!("{}", path.display()))
+}
+
+fn read_vector(path: &Path) -> Result<Vec<i64>> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut reader = BufReader::new(file);
+    let header = NpyHeader::from_reader(&mut reader).context("not an .npy file")?;
+    let offset = reader.stream_position()?;
+
+    let &[labels] = header.shape() else {
+        bail!("expected labels [batch], found shape {:?}", header.shape());
+    };
+    ensure!(labels > 0, "expected labels, found none");
+    let npyz::DType::Plain(dtype) = header.dtype() else {
+        bail!("expected integers, found a structured type");
+    };
+    let (kind, width) = (dtype.type_char(), dtype.size_field());
+    ensure!(
+        matches!(kind, TypeChar::Int | TypeChar::Uint) && matches!(width, 1 | 2 | 4 | 8),
+        "expected integers, found {dtype}"
+    );
+    ensure!(
+        labels.checked_mul(width) == Some(length - offset),
+        "the header says {labels} labels of {width} bytes, but {} bytes follow it at byte {offset}",
+        length - offset
+    );
+
+    let file = NpyFile::with_header(header, reader);
+    match (kind, width) {
+        (TypeChar::Int, 1) => whole::<i8, _>(file),
+        (TypeChar::Int, 2) => whole::<i16, _>(file),
+        (TypeChar::Int, 4) => whole::<i32, _>(file),
+        (TypeChar::Int, _) => whole::<i64, _>(file),
+        (_, 1) => whole::<u8, _>(file),
+        (_, 2) => whole::<u16, _>(file),
+        (_, 4) => whole::<u32, _>(file),
+        (_, _) => whole::<u64, _>(file),
+    }
+}
+
+fn whole<T, R>(file: NpyFile<R>) -> Result<Vec<i64>>
+where
+    T: npyz::Deserialize + Copy + Display + TryInto<i64>,
+    R: Read,
+{
+    let labels: Vec<T> = file.into_vec()?;
+    let label = |(i, label): (usize, T)| match label.try_into() {
+        Ok(label) => Ok(label),
+        Err(_) => bail!("label {i} is {label}, above the largest signed number of 64 bits"),
+    };
+    labels.into_iter().enumerate().map(label).collect()
 }
 
 /// The matrix on a device, in its own precision.

@@ -212,6 +212,120 @@ fn every_loss_of_one_view() {
     close(&half["loss"], 3.8946568 / 2.0, 1e-7);
 }
 
+/// The eight rows of five sines and their labels, of which the tests of fullrank-retrieval have the
+/// values of pytorch-metric-learning.
+fn sines(folder: &TempDir) -> [PathBuf; 2] {
+    let paths = ["z.npy", "t.npy"].map(|name| folder.path().join(name));
+    let entries: Vec<f64> = (0..40)
+        .map(|k| (f64::from(k / 5), f64::from(k % 5)))
+        .map(|(i, j)| (1.0 + 3.0 * i + j * j + 0.3 * i * j).sin())
+        .collect();
+    write(&paths[0], &[8, 5], Order::C, entries);
+    write(&paths[1], &[8], Order::C, vec![0i64, 0, 0, 1, 1, 2, 2, 3]);
+    paths
+}
+
+#[test]
+fn ranking_losses() {
+    let folder = TempDir::new().unwrap();
+    let paths = sines(&folder);
+    let outputs = ["g.npy", "moved.npy"].map(|name| folder.path().join(name));
+    let [z, t, g, moved] =
+        [&paths[0], &paths[1], &outputs[0], &outputs[1]].map(|p| p.to_str().unwrap());
+    let (_, entries) = read(&paths[0]);
+    for (name, set, expected) in [
+        ("contrastive", "squared_hinge=false", 1.7186956623935445),
+        ("triplet", "mining=batch-all", 0.580661924639539),
+        ("n-pair", "normalize=false", 2.7610403645052615),
+        ("angular", "pairs=n-pair", 4.744601150588978),
+        ("lifted-structure", "margin=1", 6.976509862788232),
+        ("multi-similarity", "mining_epsilon=0.1", 1.2906365125527857),
+    ] {
+        let args = |input| ["loss", name, "--input", input, "--labels", t, "--set", set];
+        for device in ["flex", "ndarray"] {
+            let report = json(&[&args(z)[..], &["--device", device, "--gradient", g]].concat());
+            close(&report["loss"], expected, 1e-12);
+            assert!(!report["terms"].as_object().unwrap().is_empty());
+        }
+        let (shape, gradient) = read(&outputs[0]);
+        assert_eq!(shape, [8, 5]);
+        for k in [0, 17, 33] {
+            let value = |step: f64| {
+                let mut entries = entries.clone();
+                entries[k] += step;
+                write(&outputs[1], &[8, 5], Order::C, entries);
+                json(&args(moved))["loss"].as_f64().unwrap()
+            };
+            let slope = (value(1e-6) - value(-1e-6)) / 2e-6;
+            assert!(
+                (slope - gradient[k]).abs() <= 1e-6 * slope.abs().max(1.0),
+                "{name}: {slope} {}",
+                gradient[k]
+            );
+        }
+    }
+}
+
+#[test]
+fn labels_that_do_not_fit() {
+    let folder = TempDir::new().unwrap();
+    let [z, t] = sines(&folder);
+    let [z, t] = [z.to_str().unwrap(), t.to_str().unwrap()];
+    let stderr = error(&["loss", "triplet", "--input", z]);
+    assert!(stderr.contains("--labels"), "{stderr}");
+    let stderr = error(&["loss", "svmax", "--input", z, "--labels", t]);
+    assert!(stderr.contains("takes no labels"), "{stderr}");
+    let stderr = error(&[
+        "loss", "triplet", "--input", z, "--labels", t, "--second", z,
+    ]);
+    assert!(stderr.contains("one view"), "{stderr}");
+    let stderr = error(&["loss", "triplet", "--input", z, "--labels", z]);
+    assert!(
+        stderr.contains("expected labels [batch], found shape [8, 5]"),
+        "{stderr}"
+    );
+    let path = folder.path().join("labels.npy");
+    let labels = |entries: Vec<i32>| {
+        write(&path, &[entries.len() as u64], Order::C, entries);
+        error(&[
+            "loss",
+            "triplet",
+            "--input",
+            z,
+            "--labels",
+            path.to_str().unwrap(),
+        ])
+    };
+    let stderr = labels(vec![1; 7]);
+    assert!(stderr.contains("there are 8 rows but 7 labels"), "{stderr}");
+    write(&path, &[8], Order::C, vec![1.0f32; 8]);
+    let stderr = error(&[
+        "loss",
+        "triplet",
+        "--input",
+        z,
+        "--labels",
+        path.to_str().unwrap(),
+    ]);
+    assert!(
+        stderr.contains("labels.npy") && stderr.contains("expected integers"),
+        "{stderr}"
+    );
+    write(&path, &[2], Order::C, vec![1, u64::MAX]);
+    let stderr = error(&[
+        "loss",
+        "triplet",
+        "--input",
+        z,
+        "--labels",
+        path.to_str().unwrap(),
+    ]);
+    assert!(
+        stderr.contains("label 1 is 18446744073709551615"),
+        "{stderr}"
+    );
+}
+
 #[test]
 fn bounds() {
     let report = json(&["bounds", "--batch", "144", "--dim", "128"]);

@@ -1,0 +1,168 @@
+//! `fullrank score`: retrieval scores of embeddings from a file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use burn::tensor::DType;
+use clap::{Args, ValueEnum};
+use fullrank_retrieval::scores::{LabelledRows, Metric, Scores, ScoresConfig};
+use serde_json::{Map, Value, json};
+
+use crate::npy;
+
+/// Retrieval scores of labelled embeddings
+///
+/// Ranks, for each row of a matrix [batch, dim], all other rows, or the rows of a reference, by their
+/// distance, on the CPU in f32. A row without a row of its label to find counts in no score but NMI.
+#[derive(Args)]
+pub(crate) struct ScoreArgs {
+    /// The embeddings, a matrix of f32 or f64: a .npy file
+    embeddings: PathBuf,
+    /// The label of each row: a .npy file of integers
+    #[arg(long, value_name = "FILE")]
+    labels: PathBuf,
+    /// Rank these embeddings for each row, in place of the other rows
+    #[arg(long, value_name = "FILE", requires = "reference_labels")]
+    reference: Option<PathBuf>,
+    /// The label of each row of the reference
+    #[arg(long, value_name = "FILE", requires = "reference")]
+    reference_labels: Option<PathBuf>,
+    /// The K of Recall@K: whether one of the K nearest has the row's label
+    #[arg(long, value_name = "K,..", value_delimiter = ',', default_value = "1,2,4,8",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    recall_at: Vec<u64>,
+    /// By what to rank
+    #[arg(long, value_enum, default_value_t)]
+    metric: MetricArg,
+    /// Also the accuracy of the vote of the k nearest
+    #[arg(long, value_name = "k", value_parser = clap::value_parser!(u64).range(1..))]
+    knn: Option<u64>,
+    /// Also the normalized mutual information of labels and k-means clusters; takes long
+    #[arg(long)]
+    nmi: bool,
+    /// The seed of k-means
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum MetricArg {
+    /// The distance of the rows as they are
+    #[default]
+    Euclidean,
+    /// The angle between the rows
+    Cosine,
+}
+
+/// Embeddings and labels as read.
+struct Set {
+    values: Vec<f32>,
+    dim: usize,
+    labels: Vec<i64>,
+}
+
+impl Set {
+    fn read(embeddings: &Path, labels: &Path) -> Result<Self> {
+        let data = npy::read(embeddings)?;
+        let [rows, dim] = [data.shape()[0], data.shape()[1]];
+        let values = match data.dtype() {
+            DType::F32 => data.try_into_vec(),
+            _ => data.convert::<f32>().try_into_vec(),
+        };
+        let values = values.map_err(|error| anyhow!("{}: {error:?}", embeddings.display()))?;
+        let read = npy::read_labels(labels)?;
+        ensure!(
+            read.len() == rows,
+            "{} has {rows} rows, but {} has {} labels",
+            embeddings.display(),
+            labels.display(),
+            read.len()
+        );
+        Ok(Self {
+            values,
+            dim,
+            labels: read,
+        })
+    }
+
+    fn rows(&self, path: &Path) -> Result<LabelledRows<'_>> {
+        LabelledRows::new(&self.values, self.dim, &self.labels)
+            .with_context(|| format!("{}", path.display()))
+    }
+}
+
+pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
+    let config = ScoresConfig::new()
+        .with_recall_at(args.recall_at.iter().map(|&k| k as usize).collect())
+        .with_metric(match args.metric {
+            MetricArg::Euclidean => Metric::Euclidean,
+            MetricArg::Cosine => Metric::Cosine,
+        })
+        .with_knn(args.knn.map(|k| k as usize))
+        .with_nmi(args.nmi)
+        .with_seed(args.seed);
+    let queries = Set::read(&args.embeddings, &args.labels)?;
+    let reference = match (&args.reference, &args.reference_labels) {
+        (Some(reference), Some(labels)) => Some((Set::read(reference, labels)?, reference)),
+        _ => None,
+    };
+    let reference = reference
+        .as_ref()
+        .map(|(set, path)| set.rows(path))
+        .transpose()?;
+    let scores = config.score(&queries.rows(&args.embeddings)?, reference.as_ref())?;
+    ensure!(
+        scores.queries > 0,
+        "no row has another of its label to find: there is nothing to score"
+    );
+    if args.json {
+        println!("{}", report(&scores));
+    } else {
+        print(&scores);
+    }
+    Ok(())
+}
+
+fn report(scores: &Scores) -> Value {
+    let recall: Map<String, Value> = scores
+        .recall_at
+        .iter()
+        .map(|(k, recall)| (k.to_string(), json!(recall)))
+        .collect();
+    let mut report = Map::new();
+    report.insert("recall_at".to_owned(), Value::Object(recall));
+    for (name, score) in named(scores) {
+        report.insert(name.to_owned(), json!(score));
+    }
+    report.insert("queries".to_owned(), json!(scores.queries));
+    report.insert("without_match".to_owned(), json!(scores.without_match));
+    Value::Object(report)
+}
+
+fn print(scores: &Scores) {
+    for (k, recall) in &scores.recall_at {
+        println!("{:<16} {recall:.4}", format!("recall_at_{k}"));
+    }
+    for (name, score) in named(scores) {
+        println!("{name:<16} {score:.4}");
+    }
+    println!("{:<16} {}", "queries", scores.queries);
+    println!("{:<16} {}", "without_match", scores.without_match);
+}
+
+/// The scores that are one number, those that were computed.
+fn named(scores: &Scores) -> impl Iterator<Item = (&'static str, f64)> {
+    [
+        ("precision_at_1", Some(scores.precision_at_1)),
+        ("r_precision", Some(scores.r_precision)),
+        ("map_at_r", Some(scores.map_at_r)),
+        ("mrr", Some(scores.mrr)),
+        ("knn_accuracy", scores.knn_accuracy),
+        ("nmi", scores.nmi),
+    ]
+    .into_iter()
+    .filter_map(|(name, score)| score.map(|score| (name, score)))
+}

@@ -1,0 +1,179 @@
+//! `fullrank score` as a user runs it: files in, JSON or a table out.
+
+use std::fs::File;
+use std::path::Path;
+
+use assert_cmd::Command;
+use npyz::WriterBuilder;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn write<T: npyz::AutoSerialize>(path: &Path, shape: &[u64], entries: Vec<T>) {
+    let options = npyz::WriteOptions::new().default_dtype().shape(shape);
+    let mut writer = options
+        .writer(File::create(path).unwrap())
+        .begin_nd()
+        .unwrap();
+    writer.extend(entries).unwrap();
+    writer.finish().unwrap();
+}
+
+/// Twelve rows of three entries sin(1 + 3i + j^2 + 0.3ij), and all of them in two parts.
+struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    fn new() -> Self {
+        let files = Self {
+            folder: TempDir::new().unwrap(),
+        };
+        let entries: Vec<f64> = (0..36)
+            .map(|k| (f64::from(k / 3), f64::from(k % 3)))
+            .map(|(i, j)| (1.0 + 3.0 * i + j * j + 0.3 * i * j).sin())
+            .collect();
+        let labels = [0i64, 0, 0, 1, 1, 2, 2, 3, 0, 1, 2, 4];
+        let single = entries.iter().map(|&x| x as f32).collect::<Vec<_>>();
+        write(&files.path("e.npy"), &[12, 3], single);
+        write(&files.path("l.npy"), &[12], labels.to_vec());
+        write(&files.path("q.npy"), &[5, 3], entries[21..].to_vec());
+        write(&files.path("ql.npy"), &[5], labels[7..].to_vec());
+        write(&files.path("r.npy"), &[7, 3], entries[..21].to_vec());
+        let narrow: Vec<u8> = labels[..7].iter().map(|&label| label as u8).collect();
+        write(&files.path("rl.npy"), &[7], narrow);
+        files
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `fullrank score` in this folder.
+    fn score(&self, args: &str) -> std::process::Output {
+        let mut command = Command::cargo_bin("fullrank").unwrap();
+        command.current_dir(self.folder.path()).arg("score");
+        command.args(args.split_whitespace()).output().unwrap()
+    }
+
+    fn json(&self, args: &str) -> Value {
+        let output = self.score(&format!("{args} --json"));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn error(&self, args: &str) -> String {
+        let output = self.score(args);
+        assert!(!output.status.success() && output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+fn close(value: &Value, expected: f64) {
+    let value = value.as_f64().unwrap();
+    assert!(
+        (value - expected).abs() <= 1e-7,
+        "{value} is not {expected}"
+    );
+}
+
+/// ```python
+/// i, j = np.arange(12.)[:, None], np.arange(3.); e = np.sin(1 + 3 * i + j * j + .3 * i * j)
+/// t = np.array([0, 0, 0, 1, 1, 2, 2, 3, 0, 1, 2, 4]); knn = CustomKNN(LpDistance(normalize_embeddings=False))
+/// calculator = AccuracyCalculator(knn_func=knn)    # pytorch-metric-learning 2.8.1
+/// calculator.get_accuracy(e, t)
+/// # precision_at_1 0.1, r_precision 0.2, mean_average_precision_at_r 0.11666667, mean_reciprocal_rank 0.41666669
+/// calculator.get_accuracy(e[7:], t[7:], e[:7], t[:7], ref_includes_query=False)
+/// # 0.0, 0.44444444, 0.20370370, 0.44444445
+/// ```
+#[test]
+fn values_of_pytorch_metric_learning() {
+    let files = Files::new();
+    let alone = files.json("e.npy --labels l.npy");
+    let separate = files.json("q.npy --labels ql.npy --reference r.npy --reference-labels rl.npy");
+    for (report, expected, [queries, without_match]) in [
+        (
+            alone,
+            [0.1, 0.2, 0.11666666666666665, 0.41666666666],
+            [10, 2],
+        ),
+        (
+            separate,
+            [0.0, 0.4444444444444444, 0.20370370370370372, 0.4444444444],
+            [3, 2],
+        ),
+    ] {
+        let names = ["precision_at_1", "r_precision", "map_at_r", "mrr"];
+        for (name, expected) in names.into_iter().zip(expected) {
+            close(&report[name], expected);
+        }
+        close(&report["recall_at"]["1"], expected[0]);
+        assert_eq!(report["queries"], queries);
+        assert_eq!(report["without_match"], without_match);
+        assert!(report.get("nmi").is_none() && report.get("knn_accuracy").is_none());
+    }
+}
+
+#[test]
+fn what_is_asked_for() {
+    let files = Files::new();
+    let report = files.json("e.npy --labels l.npy --recall-at 3,11 --nmi --seed 5 --knn 3");
+    let recall = report["recall_at"].as_object().unwrap();
+    assert_eq!(recall.keys().collect::<Vec<_>>(), ["3", "11"]);
+    close(&recall["11"], 1.0);
+    for name in ["nmi", "knn_accuracy"] {
+        let score = report[name].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&score), "{name} {score}");
+    }
+    // The rows lie near the unit sphere's equator, but not on it: the angle ranks otherwise.
+    let cosine = files.json("e.npy --labels l.npy --metric cosine");
+    assert_ne!(cosine["mrr"], files.json("e.npy --labels l.npy")["mrr"]);
+}
+
+#[test]
+fn a_table() {
+    let output = Files::new().score("e.npy --labels l.npy --recall-at 11");
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "recall_at_11     1.0000\n\
+         precision_at_1   0.1000\n\
+         r_precision      0.2000\n\
+         map_at_r         0.1167\n\
+         mrr              0.4167\n\
+         queries          10\n\
+         without_match    2\n"
+    );
+}
+
+#[test]
+fn errors_name_what_is_wrong() {
+    let files = Files::new();
+    let stderr = files.error("e.npy --labels ql.npy");
+    assert!(
+        stderr.contains("e.npy has 12 rows, but ql.npy has 5 labels"),
+        "{stderr}"
+    );
+    let stderr = files.error("e.npy --labels l.npy --reference r.npy");
+    assert!(stderr.contains("--reference-labels"), "{stderr}");
+    let stderr = files.error("e.npy --labels l.npy --recall-at 0");
+    assert!(stderr.contains("0 is not in 1.."), "{stderr}");
+    let stderr = files.error("missing.npy --labels l.npy");
+    assert!(stderr.contains("missing.npy"), "{stderr}");
+    write(&files.path("wide.npy"), &[7, 4], vec![1.0f32; 28]);
+    let stderr =
+        files.error("q.npy --labels ql.npy --reference wide.npy --reference-labels rl.npy");
+    assert!(
+        stderr.contains("the queries have 3 dimensions, but the reference has 4"),
+        "{stderr}"
+    );
+    write(&files.path("huge.npy"), &[2, 1], vec![1.0f32, 1e30]);
+    write(&files.path("two.npy"), &[2], vec![0i32, 0]);
+    let stderr = files.error("huge.npy --labels two.npy");
+    assert!(
+        stderr.contains("huge.npy") && stderr.contains("squared norm of row 1 is not finite"),
+        "{stderr}"
+    );
+    write(&files.path("own.npy"), &[12], (0..12).collect::<Vec<i32>>());
+    let stderr = files.error("e.npy --labels own.npy");
+    assert!(stderr.contains("there is nothing to score"), "{stderr}");
+}
