@@ -93,12 +93,10 @@ impl Batcher<usize, Vec<usize>> for List {
     }
 }
 
+type Loader = ClassBalancedLoader<usize, Vec<usize>>;
+
 /// Item `i` is 1000 + i.
-fn loader() -> (
-    ClassBalancedSampler,
-    Arc<dyn Dataset<usize>>,
-    ClassBalancedLoader<usize, Vec<usize>>,
-) {
+fn loader() -> (ClassBalancedSampler, Arc<dyn Dataset<usize>>, Loader) {
     let labels: Vec<usize> = (0..40).map(|i| i / 4).collect();
     let sampler = ClassBalancedSamplerConfig::new(3, 2).init(&labels);
     let dataset: Arc<dyn Dataset<usize>> =

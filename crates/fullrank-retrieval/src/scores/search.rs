@@ -9,8 +9,6 @@ use rayon::prelude::*;
 
 use super::{LabelledRows, Metric};
 
-/// Reference rows of a block of products.
-pub(super) const REFERENCE_BLOCK: usize = 1024;
 /// Rows that all but share a direction have this share of their squared norms in their mean.
 const ONE_DIRECTION: f64 = 0.99;
 
@@ -148,9 +146,8 @@ pub(super) fn prepare(
     (queries, reference)
 }
 
-/// How near each of some reference rows is to each of some queries, row-major: `<q, r> - |r|^2 / 2`,
-/// which falls as the distance grows.
-pub(super) fn nearness<'a>(
+/// The inner products of some queries with some reference rows, row-major.
+pub(super) fn products<'a>(
     queries: &Sorted,
     query_rows: Range<usize>,
     reference: &Sorted,
@@ -163,17 +160,34 @@ pub(super) fn nearness<'a>(
         MatMut::from_row_major_slice_mut(&mut *products, height, width),
         Accum::Replace,
         queries.block(query_rows),
-        reference.block(reference_rows.clone()).transpose(),
+        reference.block(reference_rows).transpose(),
         1.0f32,
         Par::Seq,
     );
-    let half_squares = &reference.half_squares[reference_rows];
-    for row in products.chunks_exact_mut(width) {
-        for (x, half) in row.iter_mut().zip(half_squares) {
-            *x -= half;
+    products
+}
+
+/// How near some reference rows are to a query, from its products with them: `<q, r> - |r|^2 / 2`, which
+/// falls as the distance grows.
+pub(super) fn nearness(products: &mut [f32], half_squares: &[f32]) {
+    for (product, half) in products.iter_mut().zip(half_squares) {
+        *product -= half;
+    }
+}
+
+/// A row-major matrix of `width` columns, transposed.
+pub(super) fn transpose(matrix: &[f32], width: usize, transposed: &mut [f32]) {
+    const TILE: usize = 16;
+    let height = matrix.len() / width;
+    for top in (0..height).step_by(TILE) {
+        for left in (0..width).step_by(TILE) {
+            for i in top..height.min(top + TILE) {
+                for j in left..width.min(left + TILE) {
+                    transposed[j * height + i] = matrix[i * width + j];
+                }
+            }
         }
     }
-    products
 }
 
 /// Nearness and index as one number: larger is nearer and, among equally near rows, first.
@@ -213,6 +227,15 @@ impl Nearest {
         }
     }
 
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// How many rows are held at once, at most, of which `depth` are among the nearest.
+    pub(super) fn most_kept(depth: usize) -> usize {
+        2 * depth + 64
+    }
+
     /// Takes in the rows of a block: their nearness and indices.
     pub(super) fn extend(&mut self, nearness: &[f32], indices: &[u32]) {
         if self.depth == 0 {
@@ -238,7 +261,7 @@ impl Nearest {
             return;
         }
         self.codes.push(code);
-        if self.codes.len() >= 2 * self.depth + 64 {
+        if self.codes.len() >= Self::most_kept(self.depth) {
             self.shrink();
         }
     }
