@@ -28,7 +28,7 @@ pub enum AngularPairs {
 /// Configuration of [`Angular`].
 #[derive(Config, Debug, PartialEq)]
 pub struct AngularConfig {
-    /// The angle alpha in degrees. The source recommends 36 to 55; SVMax's experiments have 45.
+    /// The angle alpha in degrees. SVMax's experiments have 45.
     /// Default: `45.0`
     #[config(default = 45.0)]
     pub angle: f64,
@@ -77,7 +77,7 @@ impl AngularConfig {
 /// # Source
 ///
 /// Wang, Zhou, Wen, Liu and Lin, "Deep Metric Learning with Angular Loss", 2017,
-/// [arXiv 1708.01682](https://arxiv.org/abs/1708.01682), Eq. 7 and 8.
+/// [arXiv 1708.01682](https://arxiv.org/abs/1708.01682).
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct Angular {

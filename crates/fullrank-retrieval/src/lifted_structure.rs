@@ -54,7 +54,7 @@ impl LiftedStructureConfig {
 /// # Source
 ///
 /// Song, Xiang, Jegelka and Savarese, "Deep Metric Learning via Lifted Structured Feature Embedding",
-/// 2015, [arXiv 1511.06452](https://arxiv.org/abs/1511.06452), Eq. 4.
+/// 2015, [arXiv 1511.06452](https://arxiv.org/abs/1511.06452).
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct LiftedStructure {

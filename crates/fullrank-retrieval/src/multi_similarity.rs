@@ -23,7 +23,7 @@ pub struct MultiSimilarityConfig {
     /// The sharpness of the negative term. Default: `50.0`
     #[config(default = 50.0)]
     pub beta: f64,
-    /// The similarity lambda that separates the two; 0.5 in the official code, 1 in the paper.
+    /// The similarity lambda that separates the two; 0.5 as in pytorch-metric-learning.
     /// Default: `0.5`
     #[config(default = 0.5)]
     pub base: f64,
@@ -75,8 +75,7 @@ impl MultiSimilarityConfig {
 /// # Source
 ///
 /// Wang, Han, Huang, Dong and Scott, "Multi-Similarity Loss with General Pair Weighting for Deep
-/// Metric Learning", 2019, [arXiv 1904.06627](https://arxiv.org/abs/1904.06627), Eq. 15; mining Eq. 11
-/// and 12.
+/// Metric Learning", 2019, [arXiv 1904.06627](https://arxiv.org/abs/1904.06627).
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct MultiSimilarity {

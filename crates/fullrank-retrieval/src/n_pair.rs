@@ -14,8 +14,8 @@ use crate::ranking_loss::RankingLoss;
 /// Configuration of [`NPair`].
 #[derive(Config, Debug, PartialEq)]
 pub struct NPairConfig {
-    /// The weight of the mean squared norm of the rows as they are given. The source, which does not
-    /// normalise, has 0.002; its official code 0.0005. Default: `0.0`
+    /// The weight of the mean squared norm of the rows as they are given, for use without
+    /// normalisation. Default: `0.0`
     #[config(default = 0.0)]
     pub l2_weight: f64,
     /// Whether the rows are divided by their 2-norm first. Default: `true`
@@ -55,7 +55,7 @@ impl NPairConfig {
 /// # Source
 ///
 /// Sohn, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", NeurIPS 2016
-/// (N-pair-mc, Eq. 8).
+/// (N-pair-mc).
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct NPair {

@@ -315,6 +315,15 @@ fn errors_say_what_is_wrong() {
     );
     let zero = ScoresConfig::new().with_recall_at(vec![1, 0]);
     assert_eq!(zero.score(&set, None), Err(ScoresError::ZeroK));
+    // More neighbours than there are: all of them.
+    let many = ScoresConfig::new()
+        .with_recall_at(vec![usize::MAX])
+        .with_knn(Some(usize::MAX));
+    let scores = many.score(&set, None).unwrap();
+    assert_eq!(
+        (scores.recall_at[0].1, scores.knn_accuracy),
+        (1.0, Some(1.0))
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{Distance, Pairs, Tuples};
 /// positives, one without positives no negatives.
 ///
 /// With the cosine distance this is Wang et al., 2019,
-/// [arXiv 1904.06627](https://arxiv.org/abs/1904.06627), Eq. 11 and 12.
+/// [arXiv 1904.06627](https://arxiv.org/abs/1904.06627) (its pair mining).
 #[derive(Clone, Debug, PartialEq)]
 pub struct MultiSimilarityMiner {
     /// How much easier than the hardest a pair may be. Default: `0.1`

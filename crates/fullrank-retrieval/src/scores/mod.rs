@@ -25,8 +25,10 @@
 //!   mean is subtracted from rows that all point in one direction, as a collapsed embedding's do.
 //!   Equal rows tie exactly; rows whose distances differ by less than f32's rounding of `|x|^2` may
 //!   stand either way.
-//! - **Memory and time**: products are formed in blocks, on all cores (rayon), never as a whole; beside
-//!   the input there is one sorted copy of each set, and 8 bytes for each match of a query at work.
+//! - **Memory and time**: products are formed in blocks, on all cores (rayon), never as a whole. Beside
+//!   the input there is one sorted copy of each set and up to 16 bytes for each match of a query: of all
+//!   queries at once where they rank each other and that is below 512 MB, which halves the time, else of
+//!   those at work.
 
 mod nmi;
 mod rank;

@@ -38,11 +38,12 @@ pub(super) fn rank(
     reference: Option<&Sorted>,
     knn: Option<usize>,
 ) -> Vec<Option<Ranked>> {
+    let ranked_rows = reference.unwrap_or(queries);
     let search = Search {
         queries,
-        reference: reference.unwrap_or(queries),
+        reference: ranked_rows,
         alone: reference.is_none(),
-        knn: knn.unwrap_or(0),
+        knn: knn.unwrap_or(0).min(ranked_rows.len()),
     };
     let kept = |place: usize| Nearest::most_kept(search.query(place).nearest.depth());
     let all: usize = (0..queries.len()).map(kept).sum();
