@@ -71,7 +71,7 @@ impl ClassBalancedSamplerConfig {
 ///
 /// Within an epoch every class comes up once before one comes up again, and every image of a class
 /// once before one of them comes up again, but that a batch has no class twice. An image comes up twice
-/// in a batch only where its class has fewer than K. What an epoch shows depends on the seed and its
+/// in a batch only where its class has fewer than K, and then no oftener than it must. What an epoch shows depends on the seed and its
 /// number, on nothing else.
 ///
 /// ```
@@ -135,7 +135,8 @@ impl Deck {
         Self { cards, drawn }
     }
 
-    /// Draws `count` cards, all different if there are as many.
+    /// Draws `count` cards, all different if there are as many, else each as often as another, give or
+    /// take one.
     fn draw(&mut self, count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
         let mut hand: Vec<usize> = Vec::with_capacity(count);
         while hand.len() < count {
@@ -143,11 +144,12 @@ impl Deck {
                 self.cards.shuffle(rng);
                 self.drawn = 0;
             }
-            // After a shuffle in the middle of a hand: those in the hand come up later.
-            let fresh = (self.drawn..self.cards.len()).find(|&i| !hand.contains(&self.cards[i]));
-            if let Some(fresh) = fresh {
-                self.cards.swap(self.drawn, fresh);
-            }
+            // After a shuffle in the middle of a hand: what the hand has least of comes first.
+            let held = |i: &usize| hand.iter().filter(|&&card| card == self.cards[*i]).count();
+            let mut left = self.drawn..self.cards.len();
+            let next = left.clone().find(|i| held(i) == 0);
+            let next = next.or_else(|| left.by_ref().min_by_key(held));
+            self.cards.swap(self.drawn, next.expect("a card is left"));
             hand.push(self.cards[self.drawn]);
             self.drawn += 1;
         }

@@ -22,6 +22,8 @@ fn counts<T: Ord>(values: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
     #[test]
     fn batches_are_balanced_and_epochs_cover_the_classes(
         labels in prop::collection::vec(0u8..12, 12..200),
