@@ -2,11 +2,9 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::Tensor;
 
 use crate::methods::{loss_methods, one_line_display};
-use crate::moments::{Centred, OffDiagonal};
-use crate::surrogate::{Evaluation, Part, Parts};
+use crate::moments::{Factors, MomentLoss};
 use crate::variance::assert_weight;
 
 /// Configuration of [`Covariance`].
@@ -65,28 +63,12 @@ pub struct Covariance {
 one_line_display!(Covariance { weight });
 loss_methods!(Covariance, CovarianceConfig, 1, embeddings);
 
-impl Parts<1> for Covariance {
-    fn parts(&self, [embeddings]: [Tensor<2>; 1], gradient: bool) -> Vec<Part<1>> {
-        let evaluation = off_diagonal(&Centred::new(embeddings), gradient);
-        vec![Part {
-            name: "covariance",
-            weight: self.weight,
-            evaluation,
-        }]
-    }
-}
-
-/// `c(Z)` and its gradient.
-pub(crate) fn off_diagonal(batch: &Centred, gradient: bool) -> Evaluation<1> {
-    let dim = batch.rows.dims()[1] as f64;
-    let sum = OffDiagonal::new(
-        &batch.rows,
-        &batch.rows,
-        batch.degrees_of_freedom(),
-        gradient,
-    );
-    Evaluation {
-        value: sum.value.div_scalar(dim),
-        coefficients: sum.gradients.map(|[a, b]| [(a + b).div_scalar(dim)]),
+impl MomentLoss<1> for Covariance {
+    fn terms(&self, _: [usize; 2]) -> Vec<(&'static str, f64, Factors)> {
+        let covariance = Factors {
+            covariance: Some(1.0),
+            ..Factors::default()
+        };
+        vec![("covariance", self.weight, covariance)]
     }
 }

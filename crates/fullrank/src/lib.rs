@@ -3,8 +3,16 @@
 mod barlow_twins;
 mod bounds;
 mod covariance;
+#[cfg(feature = "host-solver")]
+mod host_correlation;
+mod host_device;
+#[cfg(feature = "host-solver")]
+mod host_matrix;
+#[cfg(feature = "host-solver")]
+mod host_moments;
+#[cfg(feature = "host-solver")]
+mod host_symmetric;
 mod methods;
-mod minimax;
 mod moments;
 mod nuclear_norm;
 mod regularizer;
@@ -13,6 +21,8 @@ mod spectrum;
 mod surrogate;
 mod svmax;
 mod terms;
+#[cfg(all(test, feature = "host-solver"))]
+mod test_matrices;
 mod unit_rows;
 mod variance;
 mod variance_covariance;
@@ -25,12 +35,16 @@ pub use regularizer::{Regularizer, RegularizerConfig, RegularizerSum};
 #[cfg(feature = "spectrum")]
 pub use spectrum::{rankme, singular_values};
 pub use surrogate::Evaluation;
-pub use svmax::{SvMax, SvMaxConfig, SvMaxForm};
+pub use svmax::{SvMax, SvMaxConfig, SvMaxForm, SvMaxSolver};
 pub use terms::Terms;
 pub use unit_rows::unit_rows;
 pub use variance::{Variance, VarianceConfig};
 pub use variance_covariance::{VarianceCovariance, VarianceCovarianceConfig};
 pub use vicreg::{VicReg, VicRegConfig, VicRegScaling};
+
+/// The tests inside the crate share the embeddings of those outside, which name it.
+#[cfg(test)]
+extern crate self as fullrank;
 
 /// The code of the repository's README, compiled and run.
 #[cfg(doctest)]

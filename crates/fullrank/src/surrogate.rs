@@ -19,6 +19,7 @@ use std::ops::Range;
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 
 use crate::Terms;
+use crate::host_device::is_host;
 
 /// The value of a function of `N` embedding matrices and its gradient in each of them, on plain
 /// tensors.
@@ -74,6 +75,9 @@ impl<const N: usize> Evaluation<N> {
 
     /// `factor` times this function.
     pub(crate) fn scale(self, factor: f64) -> Self {
+        if factor == 1.0 {
+            return self;
+        }
         Self {
             value: self.value.mul_scalar(factor),
             coefficients: self
@@ -138,23 +142,24 @@ impl<const N: usize> Evaluation<N> {
                     "the embeddings must have the shape of their coefficients"
                 );
                 let input = in_statistics_precision(input);
-                let nothing = input.clone() - input.detach();
-                value + (nothing * coefficients).sum()
+                let nothing = input.clone() - input.without_autodiff();
+                value + inner_product(nothing, coefficients)
             })
     }
 }
 
-impl Evaluation<2> {
-    /// The sum of a function of the first input and a function of the second.
-    pub(crate) fn pair([first, second]: [Evaluation<1>; 2]) -> Self {
-        Self {
-            value: first.value + second.value,
-            coefficients: first
-                .coefficients
-                .zip(second.coefficients)
-                .map(|([first], [second])| [first, second]),
-        }
+/// `<A, B>`, for an `A` on the graph.
+///
+/// On the host row by row, as a product of matrices: its backward pass is one product per row, where
+/// that of a sum fills a matrix with ones first and passes over it twice. Not elsewhere: a GPU may round
+/// the factors of a product of matrices.
+fn inner_product(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
+    if !is_host(&b.device()) {
+        return (a * b).sum();
     }
+    let [rows, dim] = b.dims();
+    let (a, b) = (a.reshape([rows, 1, dim]), b.reshape([rows, dim, 1]));
+    a.matmul(b).sum()
 }
 
 /// A named part of a loss: the loss is the weighted sum of its parts.
@@ -168,9 +173,21 @@ pub(crate) struct Part<const N: usize> {
 
 /// A loss as this crate sees it: its parts as a function of plain embedding matrices.
 ///
-/// `parts(embeddings, gradient)` leaves the coefficients out unless `gradient`.
+/// `gradient` tells whether coefficients are wanted; without it they are left out.
 pub(crate) trait Parts<const N: usize> {
+    /// Every part, each with coefficients of its own.
     fn parts(&self, embeddings: [Tensor<2>; N], gradient: bool) -> Vec<Part<N>>;
+
+    /// The weighted sum of the parts. A loss that has its gradient in fewer passes than those of its
+    /// parts has it here.
+    fn total(&self, embeddings: [Tensor<2>; N], gradient: bool) -> Evaluation<N> {
+        self.parts(embeddings.clone(), gradient)
+            .into_iter()
+            .filter(|part| part.weight != 0.0)
+            .map(|part| part.evaluation.scale(part.weight))
+            .reduce(Evaluation::add)
+            .unwrap_or_else(|| nothing(embeddings, gradient))
+    }
 }
 
 /// The value and coefficients of the whole loss.
@@ -179,13 +196,7 @@ pub(crate) fn evaluate<const N: usize>(
     embeddings: [Tensor<2>; N],
     gradient: bool,
 ) -> Evaluation<N> {
-    let embeddings = plain(&embeddings);
-    loss.parts(embeddings.clone(), gradient)
-        .into_iter()
-        .filter(|part| part.weight != 0.0)
-        .map(|part| part.evaluation.scale(part.weight))
-        .reduce(Evaluation::add)
-        .unwrap_or_else(|| nothing(embeddings, gradient))
+    loss.total(plain(&embeddings), gradient)
 }
 
 /// The loss on the graph of `embeddings`, keeping one coefficient matrix for each.

@@ -2,11 +2,9 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::Tensor;
 
 use crate::methods::{loss_methods, one_line_display};
-use crate::moments::Centred;
-use crate::surrogate::{Evaluation, Part, Parts};
+use crate::moments::{Factors, Hinge, MomentLoss};
 
 /// Configuration of [`Variance`].
 #[derive(Config, Debug, PartialEq)]
@@ -80,38 +78,17 @@ one_line_display!(Variance {
 });
 loss_methods!(Variance, VarianceConfig, 1, embeddings);
 
-impl Parts<1> for Variance {
-    fn parts(&self, [embeddings]: [Tensor<2>; 1], gradient: bool) -> Vec<Part<1>> {
-        let evaluation = hinge(
-            &Centred::new(embeddings),
-            self.margin,
-            self.epsilon,
-            gradient,
-        );
-        vec![Part {
-            name: "variance",
-            weight: self.weight,
-            evaluation,
-        }]
-    }
-}
-
-/// `v(Z)` and its gradient, `-(Z - mean)_j / (d (n - 1) std_j)` in the columns below the margin.
-pub(crate) fn hinge(batch: &Centred, margin: f64, epsilon: f64, gradient: bool) -> Evaluation<1> {
-    let dim = batch.rows.dims()[1] as f64;
-    let std = batch.variance.clone().add_scalar(epsilon).sqrt();
-    let missing = std.clone().neg().add_scalar(margin);
-    let reached = missing.clone().lower_equal_elem(0.0);
-    let coefficients = gradient.then(|| {
-        let factor = std
-            .recip()
-            .mul_scalar(-1.0 / (dim * batch.degrees_of_freedom()))
-            .mask_fill(reached.clone(), 0.0);
-        [batch.rows.clone() * factor]
-    });
-    Evaluation {
-        value: missing.mask_fill(reached, 0.0).mean(),
-        coefficients,
+impl MomentLoss<1> for Variance {
+    fn terms(&self, _: [usize; 2]) -> Vec<(&'static str, f64, Factors)> {
+        let variance = Factors {
+            variance: Some(Hinge {
+                factor: 1.0,
+                margin: self.margin,
+                epsilon: self.epsilon,
+            }),
+            ..Factors::default()
+        };
+        vec![("variance", self.weight, variance)]
     }
 }
 

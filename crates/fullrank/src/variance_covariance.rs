@@ -2,13 +2,10 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::Tensor;
 
-use crate::covariance::off_diagonal;
 use crate::methods::{loss_methods, one_line_display};
-use crate::moments::Centred;
-use crate::surrogate::{Part, Parts};
-use crate::variance::{assert_hinge, assert_weight, hinge};
+use crate::moments::{Factors, Hinge, MomentLoss};
+use crate::variance::{assert_hinge, assert_weight};
 
 /// Configuration of [`VarianceCovariance`].
 #[derive(Config, Debug, PartialEq)]
@@ -85,20 +82,23 @@ one_line_display!(VarianceCovariance {
 });
 loss_methods!(VarianceCovariance, VarianceCovarianceConfig, 1, embeddings);
 
-impl Parts<1> for VarianceCovariance {
-    fn parts(&self, [embeddings]: [Tensor<2>; 1], gradient: bool) -> Vec<Part<1>> {
-        let batch = Centred::new(embeddings);
+impl MomentLoss<1> for VarianceCovariance {
+    fn terms(&self, _: [usize; 2]) -> Vec<(&'static str, f64, Factors)> {
+        let variance = Factors {
+            variance: Some(Hinge {
+                factor: 1.0,
+                margin: self.margin,
+                epsilon: self.epsilon,
+            }),
+            ..Factors::default()
+        };
+        let covariance = Factors {
+            covariance: Some(1.0),
+            ..Factors::default()
+        };
         vec![
-            Part {
-                name: "variance",
-                weight: self.variance_weight,
-                evaluation: hinge(&batch, self.margin, self.epsilon, gradient),
-            },
-            Part {
-                name: "covariance",
-                weight: self.covariance_weight,
-                evaluation: off_diagonal(&batch, gradient),
-            },
+            ("variance", self.variance_weight, variance),
+            ("covariance", self.covariance_weight, covariance),
         ]
     }
 }

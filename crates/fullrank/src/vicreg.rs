@@ -2,14 +2,11 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::covariance::off_diagonal;
 use crate::methods::{loss_methods, one_line_display};
-use crate::moments::Centred;
-use crate::surrogate::{Evaluation, Part, Parts, assert_same_shape};
-use crate::variance::{assert_hinge, assert_weight, hinge};
+use crate::moments::{Factors, Hinge, MomentLoss};
+use crate::variance::{assert_hinge, assert_weight};
 
 /// What the three terms are averages of. The paper and the code it came with differ, and the code
 /// that followed differs from both: the same 25/25/1 is a different loss in each.
@@ -93,7 +90,7 @@ impl VicRegConfig {
 /// costs 3.5 points on ImageNet, ibid., Table 8). Training collapses without the variance term, and
 /// unless the invariance and variance weights are alike and above the covariance weight (1/1/1, 10/1/1
 /// and 1/10/1 collapse; ibid., Table 7). Neither a d x d matrix for `b < d` nor a b x b matrix for `d <=
-/// b` is formed.
+/// b` is formed; each view takes two products, one for its value and one for its gradient.
 ///
 /// Edge cases are those of [`Variance`](crate::Variance) and [`Covariance`](crate::Covariance).
 ///
@@ -133,10 +130,8 @@ one_line_display!(VicReg {
 });
 loss_methods!(VicReg, VicRegConfig, 2, first, second);
 
-impl Parts<2> for VicReg {
-    fn parts(&self, [first, second]: [Tensor<2>; 2], gradient: bool) -> Vec<Part<2>> {
-        assert_same_shape(&first, &second);
-        let [batch, dim] = first.dims();
+impl MomentLoss<2> for VicReg {
+    fn terms(&self, [batch, dim]: [usize; 2]) -> Vec<(&'static str, f64, Factors)> {
         let per_entry = match self.scaling {
             VicRegScaling::Paper => batch as f64,
             _ => (batch * dim) as f64,
@@ -149,46 +144,26 @@ impl Parts<2> for VicReg {
             VicRegScaling::Halved => 0.5,
             _ => 1.0,
         };
-
-        let invariance = squared_difference(&first, &second, gradient).scale(1.0 / per_entry);
-        let views = [Centred::new(first), Centred::new(second)];
-        let variance = Evaluation::pair(
-            views
-                .each_ref()
-                .map(|view| hinge(view, self.margin, self.epsilon, gradient)),
-        )
-        .scale(per_variance);
-        let covariance =
-            Evaluation::pair(views.each_ref().map(|view| off_diagonal(view, gradient)))
-                .scale(per_covariance);
+        let invariance = Factors {
+            invariance: Some(1.0 / per_entry),
+            ..Factors::default()
+        };
+        let variance = Factors {
+            variance: Some(Hinge {
+                factor: per_variance,
+                margin: self.margin,
+                epsilon: self.epsilon,
+            }),
+            ..Factors::default()
+        };
+        let covariance = Factors {
+            covariance: Some(per_covariance),
+            ..Factors::default()
+        };
         vec![
-            Part {
-                name: "invariance",
-                weight: self.invariance_weight,
-                evaluation: invariance,
-            },
-            Part {
-                name: "variance",
-                weight: self.variance_weight,
-                evaluation: variance,
-            },
-            Part {
-                name: "covariance",
-                weight: self.covariance_weight,
-                evaluation: covariance,
-            },
+            ("invariance", self.invariance_weight, invariance),
+            ("variance", self.variance_weight, variance),
+            ("covariance", self.covariance_weight, covariance),
         ]
-    }
-}
-
-/// `||A - B||_F^2` and its gradients.
-fn squared_difference(first: &Tensor<2>, second: &Tensor<2>, gradient: bool) -> Evaluation<2> {
-    let difference = first.clone() - second.clone();
-    Evaluation {
-        value: difference.clone().square().sum(),
-        coefficients: gradient.then(|| {
-            let towards = difference.mul_scalar(2.0);
-            [towards.clone(), towards.neg()]
-        }),
     }
 }

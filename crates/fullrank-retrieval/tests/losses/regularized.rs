@@ -55,7 +55,7 @@ fn from_a_file_and_with_tuples() {
     let json = r#"{
         "loss": {"triplet": {"margin": 0.2, "soft_margin": false, "mining": "batch-all",
             "distance": "euclidean", "normalize": true, "reduction": "mean"}},
-        "regularizer": {"svmax": {"weight": 0.1, "form": "bounded", "normalize": true}}
+        "regularizer": {"svmax": {"weight": 0.1, "form": "bounded", "normalize": true, "solver": "auto"}}
     }"#;
     let config: RegularizedConfig = serde_json::from_str(json).unwrap();
     let both = config.init();

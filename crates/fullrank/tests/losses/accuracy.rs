@@ -1,16 +1,20 @@
 //! SVMax against the exact spectrum, and its way out of a collapse.
 
 use burn::tensor::{DType, Device};
-use fullrank::{SvMaxConfig, SvMaxForm, singular_values};
+use fullrank::{SvMaxConfig, SvMaxForm, SvMaxSolver, singular_values};
 
 use crate::matrices::{Matrix, number};
 
-fn linear() -> fullrank::SvMax {
+fn linear(solver: SvMaxSolver) -> fullrank::SvMax {
     SvMaxConfig::new()
         .with_form(SvMaxForm::Linear)
         .with_normalize(false)
+        .with_solver(solver)
         .init()
 }
+
+/// Each solver with `c`, its smoothing as a share of the lower bound.
+const SOLVERS: [(SvMaxSolver, f64); 2] = [(SvMaxSolver::Host, 1e-4), (SvMaxSolver::Device, 8e-4)];
 
 const SHAPES: [(usize, usize); 4] = [(144, 128), (48, 48), (100, 24), (24, 100)];
 
@@ -25,52 +29,126 @@ fn spectra(rank: usize, cond: f64) -> [Vec<f64>; 2] {
 }
 
 #[test]
-fn exact_up_to_a_condition_of_1000() {
+fn exact_up_to_a_condition_of_100() {
     let device = Device::default();
     for (rows, dims) in SHAPES {
         let rank = rows.min(dims);
-        for cond in [1.0, 30.0, 1000.0] {
+        for cond in [1.0, 3.0, 30.0, 100.0] {
             for spectrum in spectra(rank, cond) {
                 let (e, polar) = Matrix::with_spectrum(rows, dims, &spectrum, 5);
-                let evaluation = linear().evaluate(e.tensor(&device, DType::F32));
                 let exact = spectrum.iter().sum::<f64>() / rank as f64;
-                let mean = -number(evaluation.value);
-                approx::assert_relative_eq!(mean, exact, max_relative = 1e-4);
-                let [coefficients] = evaluation.coefficients.expect("with gradient");
-                let cosine = -Matrix::from(coefficients).cosine(&polar);
-                assert!(
-                    cosine > 0.999,
-                    "{rows}x{dims}, cond {cond}: cosine {cosine}"
-                );
+                for (solver, _) in SOLVERS {
+                    let evaluation = linear(solver).evaluate(e.tensor(&device, DType::F32));
+                    let mean = -number(evaluation.value);
+                    approx::assert_relative_eq!(mean, exact, max_relative = 1e-4);
+                    let [coefficients] = evaluation.coefficients.expect("with gradient");
+                    let cosine = -Matrix::from(coefficients).cosine(&polar);
+                    assert!(
+                        cosine > 0.9999,
+                        "{solver:?}, {rows}x{dims}, cond {cond}: cosine {cosine}"
+                    );
+                }
             }
         }
     }
 }
 
-/// The documented smoothing holds for any spectrum: below the exact value by at most 1e-4 of the
-/// root mean square, and no direction pushed by more than 1.1 / r.
+/// Any spectrum: the documented smoothed function to 1%, the exact one to 1%, no direction pushed by
+/// more than 1.001 / r, and those well above the smoothing as hard as any.
 #[test]
-fn worse_spectra_stay_within_the_smoothing() {
+fn any_spectrum() {
     let device = Device::default();
     for (rows, dims) in SHAPES {
         let rank = rows.min(dims);
-        for cond in [1e4, 1e9] {
+        let r = rank as f64;
+        for cond in [1e3, 1e4, 1e6, 1e9] {
             for spectrum in spectra(rank, cond) {
                 let (e, _) = Matrix::with_spectrum(rows, dims, &spectrum, 6);
-                let evaluation = linear().evaluate(e.tensor(&device, DType::F32));
-                let r = rank as f64;
+                let tensor = e.tensor(&device, DType::F32);
+                let squares: f64 = spectrum.iter().map(|s| s * s).sum();
                 let exact = spectrum.iter().sum::<f64>() / r;
-                let rms = (spectrum.iter().map(|s| s * s).sum::<f64>() / r).sqrt();
-                let missing = exact + number(evaluation.value);
-                assert!(
-                    (-1e-5 * exact..=1e-4 * rms + 1e-5 * exact).contains(&missing),
-                    "{rows}x{dims}, cond {cond}: {missing:e} of {exact}"
-                );
-                let [coefficients] = evaluation.coefficients.expect("with gradient");
-                let pushes = singular_values(&coefficients.mul_scalar(r));
-                assert!(pushes[0] <= 1.1, "pushed by {}", pushes[0]);
+                for (solver, share) in SOLVERS {
+                    let delta = share * squares.sqrt() / r;
+                    let smoothed = spectrum.iter().map(|s| s.hypot(delta)).sum::<f64>() / r;
+                    let evaluation = linear(solver).evaluate(tensor.clone());
+                    let mean = -number(evaluation.value);
+                    approx::assert_relative_eq!(mean, smoothed, max_relative = 1e-2);
+                    approx::assert_relative_eq!(mean, exact, max_relative = 1e-2);
+
+                    let what = format!("{solver:?}, {rows}x{dims}, cond {cond}");
+                    let [coefficients] = evaluation.coefficients.expect("with gradient");
+                    let pushes = singular_values(&coefficients.mul_scalar(r));
+                    assert!(pushes[0] <= 1.001, "{what}: pushed by {}", pushes[0]);
+                    let well_above = |s: &&f64| **s > 30.0 * delta && **s > 1e-4;
+                    let revived = spectrum.iter().filter(well_above).count();
+                    let least = pushes[revived - 1];
+                    assert!(least > 0.97, "{what}: {revived} pushed by {least}");
+                }
             }
         }
+    }
+}
+
+/// Random shapes as they come, square ones among them, whose smallest singular value can be tiny.
+#[test]
+fn random_embeddings() {
+    let device = Device::default();
+    for (rows, dims) in [
+        (1, 1),
+        (2, 2),
+        (7, 7),
+        (40, 40),
+        (64, 60),
+        (300, 10),
+        (10, 300),
+    ] {
+        for seed in 0..4 {
+            let tensor = Matrix::normal(rows, dims, seed).tensor(&device, DType::F32);
+            let exact = singular_values(&tensor);
+            let r = exact.len() as f64;
+            for (solver, _) in SOLVERS {
+                let evaluation = linear(solver).evaluate(tensor.clone());
+                let mean = -number(evaluation.value);
+                let expected = exact.iter().sum::<f64>() / r;
+                approx::assert_relative_eq!(mean, expected, max_relative = 1e-4);
+                let [coefficients] = evaluation.coefficients.expect("with gradient");
+                let pushes = singular_values(&coefficients.mul_scalar(r));
+                assert!(pushes[0] <= 1.001, "{solver:?}: pushed by {}", pushes[0]);
+            }
+        }
+    }
+}
+
+/// On a CPU the host solves, elsewhere the device; either can be told. All rows equal: the solvers
+/// differ by their smoothing.
+#[test]
+fn the_device_chooses_the_solver() {
+    let e = Matrix::from_fn(20, 12, |_, j| j as f64 - 4.0);
+    let value = |solver, device: &Device| {
+        number(linear(solver).evaluate(e.tensor(device, DType::F32)).value)
+    };
+    let device = Device::default();
+    let [host, by_device] = SOLVERS.map(|(solver, _)| value(solver, &device));
+    assert_ne!(host, by_device);
+    let on_cpu = !matches!(std::env::var("BURN_DEVICE").as_deref(), Ok("wgpu"));
+    let chosen = value(SvMaxSolver::Auto, &device);
+    assert_eq!(chosen, if on_cpu { host } else { by_device });
+    assert_eq!(value(SvMaxSolver::Auto, &device.autodiff()), chosen);
+}
+
+/// Same input, same bits.
+#[test]
+fn the_host_solver_repeats_itself() {
+    let device = Device::default();
+    let tensor = Matrix::normal(150, 130, 4).tensor(&device, DType::F32);
+    let run = || {
+        let evaluation = linear(SvMaxSolver::Host).evaluate(tensor.clone());
+        let [coefficients] = evaluation.coefficients.expect("with gradient");
+        (number(evaluation.value), Matrix::from(coefficients).entries)
+    };
+    let first = run();
+    for _ in 0..5 {
+        assert!(run() == first);
     }
 }
 
@@ -95,38 +173,40 @@ fn recovers_from_rank_one() {
     for (rows, dims) in [(144, 128), (32, 64)] {
         let rank_one = Matrix::normal(rows, 1, 1).product(&Matrix::normal(1, dims, 2));
         let start = rank_one.zip(&Matrix::normal(rows, dims, 3), |x, y| x + 1e-3 * y);
-        let svmax = fullrank::SvMax::default();
-        let bounds = fullrank::Bounds::new(rows, dims);
-        let rate = 0.05 * bounds.rank as f64;
+        for (solver, _) in SOLVERS {
+            let svmax = SvMaxConfig::new().with_solver(solver).init();
+            let bounds = fullrank::Bounds::new(rows, dims);
+            let rate = 0.05 * bounds.rank as f64;
 
-        let mut e = fullrank::unit_rows(start.tensor(&device, DType::F32));
-        let before = number(
-            svmax
-                .forward_terms(e.clone())
-                .get("mean_singular_value")
-                .unwrap()
-                .clone(),
-        );
-        for _ in 0..200 {
-            let leaf = e.clone().autodiff().require_grad();
-            let gradients = svmax.forward(leaf.clone()).backward();
-            e = e - leaf.grad(&gradients).unwrap().mul_scalar(rate);
+            let mut e = fullrank::unit_rows(start.tensor(&device, DType::F32));
+            let before = number(
+                svmax
+                    .forward_terms(e.clone())
+                    .get("mean_singular_value")
+                    .unwrap()
+                    .clone(),
+            );
+            for _ in 0..200 {
+                let leaf = e.clone().autodiff().require_grad();
+                let gradients = svmax.forward(leaf.clone()).backward();
+                e = e - leaf.grad(&gradients).unwrap().mul_scalar(rate);
+            }
+            let after = number(
+                svmax
+                    .forward_terms(e)
+                    .get("mean_singular_value")
+                    .unwrap()
+                    .clone(),
+            );
+            assert!(
+                before < 0.2 * bounds.upper,
+                "{solver:?}, {rows}x{dims} starts at {before}"
+            );
+            assert!(
+                after >= 0.9 * bounds.upper,
+                "{solver:?}, {rows}x{dims}: {after} of {}",
+                bounds.upper
+            );
         }
-        let after = number(
-            svmax
-                .forward_terms(e)
-                .get("mean_singular_value")
-                .unwrap()
-                .clone(),
-        );
-        assert!(
-            before < 0.2 * bounds.upper,
-            "{rows}x{dims} starts at {before}"
-        );
-        assert!(
-            after >= 0.9 * bounds.upper,
-            "{rows}x{dims}: {after} of {}",
-            bounds.upper
-        );
     }
 }

@@ -259,7 +259,7 @@ fn a_negative_margin() {
 #[test]
 fn configurations_by_name() {
     let json = r#"{"sum": [
-        {"svmax": {"weight": 0.5, "form": "linear", "normalize": true}},
+        {"svmax": {"weight": 0.5, "form": "linear", "normalize": true, "solver": "auto"}},
         {"variance-covariance":
             {"variance_weight": 2.0, "covariance_weight": 0.0, "margin": 1.0, "epsilon": 0.0001}}
     ]}"#;
@@ -287,7 +287,7 @@ fn configurations_by_name() {
 fn display() {
     assert_eq!(
         SvMax::default().to_string(),
-        "SvMax {weight: 1.0, form: Bounded, normalize: true}"
+        "SvMax {weight: 1.0, form: Bounded, normalize: true, solver: Auto}"
     );
     assert_eq!(
         fullrank::VicReg::default().to_string(),

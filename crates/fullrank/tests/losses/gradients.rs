@@ -20,11 +20,11 @@ fn gradients_equal_finite_differences() {
             for direction in 0..4 {
                 let direction = Matrix::normal(e.rows, e.dims, 100 + direction);
                 let along = gradient.dot(&direction);
-                // SVMax bends on the scale of its smoothing, 3e-4, or of the noise, where singular
+                // SVMax bends on the scale of its smoothing, 1e-4 L, or of the noise, where singular
                 // values vanish; the other losses on that of their epsilon.
                 let bends = regime.starts_with("nearly") || regime == "rank deficient";
                 let step = match (loss.name.starts_with("svmax"), bends) {
-                    (true, true) => 2e-6 * scale,
+                    (true, true) => 1e-6 * scale,
                     (true, false) => 1e-4 * scale,
                     (false, _) => 1e-4 * scale.max(1e-2),
                 };
@@ -38,8 +38,14 @@ fn gradients_equal_finite_differences() {
                     },
                     step,
                 );
-                // What rounding of the value leaves undecided in a difference.
-                let noise = 1e-14 * loss.value(&e, &device, DType::F64).abs() / step;
+                // What rounding of the value leaves undecided in a difference. A Gram matrix holds
+                // squares: of singular values near zero half the digits are left.
+                let value = loss.value(&e, &device, DType::F64).abs();
+                let rounding = match (loss.name.starts_with("svmax"), bends) {
+                    (true, true) => 2e-12 * value.max(1.0),
+                    _ => 1e-14 * value,
+                };
+                let noise = rounding / step;
                 let tolerance =
                     1e-5 * along.abs() + 1e-7 * gradient.norm() * direction.norm() + 20.0 * noise;
                 assert!(
@@ -85,7 +91,7 @@ fn single_precision_agrees_with_double() {
             let error = single.clone().zip(&exact, |x, y| x - y).norm();
             // Vanishing singular values are rounding noise in f32: their share of SVMax differs.
             let tolerance = if regime == "rank deficient" {
-                1e-2
+                3e-2
             } else {
                 2e-3
             };
@@ -99,7 +105,7 @@ fn single_precision_agrees_with_double() {
             let reference = loss.value(&e, &f64_device(), DType::F64);
             let error = (value - reference).abs();
             assert!(
-                error <= 2e-4 * reference.abs(),
+                error <= 2e-4 * reference.abs().max(0.5),
                 "{} on {regime}: {value:e}",
                 loss.name
             );

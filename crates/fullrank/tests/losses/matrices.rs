@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use fullrank::{
-    BarlowTwinsConfig, Covariance, Evaluation, SvMax, SvMaxConfig, SvMaxForm, Terms, Variance,
-    VarianceCovariance, VicRegConfig, VicRegScaling,
+    BarlowTwinsConfig, Covariance, Evaluation, SvMax, SvMaxConfig, SvMaxForm, SvMaxSolver, Terms,
+    Variance, VarianceCovariance, VicRegConfig, VicRegScaling,
 };
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -180,14 +180,16 @@ enum Kind {
 impl Loss {
     /// Every loss and variant, for embeddings of this shape.
     pub(crate) fn all(rows: usize, dims: usize) -> Vec<Self> {
-        let svmax = |form, normalize| {
+        let svmax = |form, normalize, solver| {
             Kind::SvMax(
                 SvMaxConfig::new()
                     .with_form(form)
                     .with_normalize(normalize)
+                    .with_solver(solver)
                     .init(),
             )
         };
+        let (host, device) = (SvMaxSolver::Host, SvMaxSolver::Device);
         let other = |seed| Matrix::normal(rows, dims, seed);
         let vicreg = |scaling, seed, side| {
             Kind::VicReg(
@@ -198,12 +200,20 @@ impl Loss {
         };
         let barlow = |side| Kind::BarlowTwins(BarlowTwinsConfig::new().init(), other(17), side);
         [
-            ("svmax bounded", svmax(SvMaxForm::Bounded, true)),
-            ("svmax linear", svmax(SvMaxForm::Linear, true)),
-            ("svmax normalized", svmax(SvMaxForm::Normalized, true)),
+            ("svmax bounded", svmax(SvMaxForm::Bounded, true, host)),
+            ("svmax linear", svmax(SvMaxForm::Linear, true, host)),
+            ("svmax normalized", svmax(SvMaxForm::Normalized, true, host)),
             (
                 "svmax linear, rows as given",
-                svmax(SvMaxForm::Linear, false),
+                svmax(SvMaxForm::Linear, false, host),
+            ),
+            (
+                "svmax bounded, on the device",
+                svmax(SvMaxForm::Bounded, true, device),
+            ),
+            (
+                "svmax linear, rows as given, on the device",
+                svmax(SvMaxForm::Linear, false, device),
             ),
             ("variance", Kind::Variance(Variance::default())),
             ("covariance", Kind::Covariance(Covariance::default())),

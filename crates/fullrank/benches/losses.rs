@@ -1,0 +1,86 @@
+//! Forward and backward of the losses: `cargo bench -p fullrank`.
+//!
+//! The shapes are those of `compare`, which also holds them against PyTorch.
+
+use burn::tensor::{Device, Distribution, Tensor};
+use divan::Bencher;
+use fullrank::{BarlowTwins, SvMaxConfig, SvMaxForm, SvMaxSolver, VicReg};
+
+const ONE_VIEW: [[usize; 2]; 5] = [
+    [144, 128],
+    [256, 256],
+    [512, 512],
+    [1024, 512],
+    [2048, 1024],
+];
+
+const TWO_VIEWS: [[usize; 2]; 5] = [
+    [256, 512],
+    [256, 2048],
+    [512, 2048],
+    [256, 8192],
+    [2048, 512],
+];
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = ONE_VIEW.map(Shape))]
+fn svmax(bencher: Bencher, shape: &Shape) {
+    let loss = SvMaxConfig::new()
+        .with_form(SvMaxForm::Linear)
+        .with_normalize(false)
+        .init();
+    bench(bencher, shape, |[e]| loss.forward(e));
+}
+
+#[divan::bench(args = ONE_VIEW.map(Shape))]
+fn svmax_by_matrix_products(bencher: Bencher, shape: &Shape) {
+    let loss = SvMaxConfig::new()
+        .with_form(SvMaxForm::Linear)
+        .with_normalize(false)
+        .with_solver(SvMaxSolver::Device)
+        .init();
+    bench(bencher, shape, |[e]| loss.forward(e));
+}
+
+#[divan::bench(args = TWO_VIEWS.map(Shape))]
+fn vicreg(bencher: Bencher, shape: &Shape) {
+    let loss = VicReg::default();
+    bench(bencher, shape, |[x, y]| loss.forward(x, y));
+}
+
+#[divan::bench(args = TWO_VIEWS.map(Shape))]
+fn barlow_twins(bencher: Bencher, shape: &Shape) {
+    let loss = BarlowTwins::default();
+    bench(bencher, shape, |[x, y]| loss.forward(x, y));
+}
+
+/// `[batch, dim]`
+struct Shape([usize; 2]);
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.0[0], self.0[1])
+    }
+}
+
+fn bench<const VIEWS: usize>(
+    bencher: Bencher,
+    shape: &Shape,
+    loss: impl Fn([Tensor<2>; VIEWS]) -> Tensor<1>,
+) {
+    let plain = Device::default();
+    plain.seed(1);
+    let device = plain.clone().autodiff();
+    let views: [Tensor<2>; VIEWS] =
+        std::array::from_fn(|_| Tensor::random(shape.0, Distribution::Normal(0.0, 1.0), &device));
+    bencher.bench_local(|| {
+        let leaves = views.each_ref().map(|view| view.clone().require_grad());
+        let gradients = loss(leaves.clone()).backward();
+        let gradients = leaves.map(|leaf| leaf.grad(&gradients));
+        plain.sync().expect("the device computes");
+        gradients
+    });
+}

@@ -1,0 +1,403 @@
+//! `(Y^T Y + delta^2)^{-1/2}` from a few shifted inverses, and the nuclear norm with it.
+//!
+//! With `A = (Y^T Y + delta^2) / u`, `u` above its largest eigenvalue,
+//!
+//! ```text
+//! Q = M (1 + sum_j a_j X_j) ~ A^{-1/2},      X_j = (A + c_j)^{-1}
+//! H = A Q = M (A + sum_j a_j (1 - c_j X_j)) ~ A^{1/2}
+//! ```
+//!
+//! by the poles of [`InverseRoot`]. Each `X_j` is the inverse of a positive definite matrix by
+//! Cholesky's factorisation; they are independent and run in parallel. `H`, whose trace is the sum of
+//! the singular values, costs no product.
+//!
+//! # Accuracy
+//!
+//! There are as many poles as the spectrum needs: its [ends](Ends) are bounded first. They give the
+//! singular value `t` the push `f(t)` in place of 1, `|f - 1| <= e`. `tr H = sum t f` is as far off as
+//! that, but
+//!
+//! ```text
+//! (3 tr H - <H, Q H>) / 2 = sum t (3 f - f^3) / 2 = sum t (1 - 3/2 (f - 1)^2 - ..)
+//! ```
+//!
+//! only by `3/2 e^2`, for half a product of `r x r` matrices. So pushes to 7.5e-3, all that an
+//! ill-conditioned batch is worth, come with a value to 8e-5.
+//!
+//! # Precision
+//!
+//! Squaring `Y` into its Gram matrix doubles the digits that small singular values need. Where f32 has
+//! too few, the Gram matrix is computed in f64. Two things then keep most of the work in f32:
+//!
+//! - A few singular values far below the others (a square random batch has some) come out of the
+//!   bounding of the spectrum with their vectors. They are *lifted*: `A` gets the eigenvalue 1 in their
+//!   place, and `Q` their exact share afterwards.
+//! - A pole does not see what is far below its shift: only the poles of small shift, if any are left,
+//!   are computed in f64.
+//!
+//! What rounding then does to the pushes of the smallest singular values is measured by the caller.
+
+use faer::{Mat, MatRef, Par};
+use rayon::prelude::*;
+
+use super::ends::Ends;
+use super::host::Batch;
+use super::zolotarev::InverseRoot;
+use crate::host_symmetric::{
+    Scalar, cast, contiguous, contiguous_mut, inverse, mirrored, symmetric_dot, symmetric_product,
+    trace,
+};
+
+/// What is asked of the poles.
+#[derive(Clone, Copy)]
+struct Accuracy {
+    /// The largest error of a push.
+    push: f64,
+    /// The largest relative error of the value.
+    value: f64,
+}
+
+/// A batch that is well-conditioned in f32.
+const WELL_CONDITIONED: Accuracy = Accuracy {
+    push: 3e-3,
+    value: 9e-5,
+};
+
+/// A batch that is not.
+const ILL_CONDITIONED: Accuracy = Accuracy {
+    push: 7.5e-3,
+    value: 9e-5,
+};
+
+/// Up to this rank f64 and a few more poles cost next to nothing.
+const SMALL_RANK: usize = 64;
+
+/// A batch of small rank.
+const SMALL: Accuracy = Accuracy {
+    push: 1e-6,
+    value: 1e-10,
+};
+
+/// A batch in f64.
+const DOUBLE: Accuracy = Accuracy {
+    push: 1e-10,
+    value: 1e-15,
+};
+
+/// A smallest eigenvalue of at least this share of the largest is not hurt by rounding in f32, which
+/// puts noise of about 1e-7 on a Gram matrix.
+const ENOUGH_FOR_SINGLE_GRAM: f64 = 1e-4;
+
+/// A shift of at least this share of the largest eigenvalue leaves f32 enough digits for the sum of
+/// all poles to be right to a few percent at the smallest singular values.
+const ENOUGH_FOR_SINGLE_POLE: f64 = 3e-6;
+
+/// A smallest singular value below this share of the largest makes products with `Q` lose too many
+/// digits in f32.
+const TOO_SMALL_FOR_SINGLE_PRODUCTS: f64 = 1e-4;
+
+/// A matrix with more columns than this share of its rows is taken to be ill-conditioned without
+/// trying f32 first: random ones have a condition number above 55.
+const NEARLY_SQUARE: f64 = 0.93;
+
+/// The inverse root of a Gram matrix.
+pub(super) struct GramRoot {
+    /// `(Y^T Y + delta^2)^{-1/2}`.
+    pub(super) root: Root,
+    /// `sum_i sqrt(s_i^2 + delta^2)`.
+    pub(super) nuclear_norm: f64,
+    /// What no push exceeds, if rounding does not count.
+    pub(super) greatest_push: Option<f64>,
+}
+
+/// A symmetric matrix in the precision that products with it need.
+pub(super) enum Root {
+    Single(Mat<f32>),
+    Double(Mat<f64>),
+}
+
+impl Root {
+    pub(super) fn trace(&self) -> f64 {
+        match self {
+            Self::Single(matrix) => trace(matrix),
+            Self::Double(matrix) => trace(matrix),
+        }
+    }
+
+    /// Adds a multiple of the identity.
+    pub(super) fn shift(&mut self, by: f64) {
+        fn shift<T: Scalar>(matrix: &mut Mat<T>, by: f64) {
+            for j in 0..matrix.nrows() {
+                matrix[(j, j)] += T::from_f64(by);
+            }
+        }
+        match self {
+            Self::Single(matrix) => shift(matrix, by),
+            Self::Double(matrix) => shift(matrix, by),
+        }
+    }
+}
+
+/// A Gram matrix, lower triangle, in one precision or both.
+struct Gram {
+    single: Option<Mat<f32>>,
+    double: Option<Mat<f64>>,
+    /// A lower bound of the eigenvalues.
+    least: f64,
+    /// An upper bound of the eigenvalues.
+    greatest: f64,
+    /// Eigenvalues far below the others and their vectors; the matrix has `greatest` in their place.
+    lifted: Vec<(f64, Vec<f64>)>,
+}
+
+impl GramRoot {
+    /// For `Y = tall / norm` of Frobenius norm 1, in f32; `double` is the same batch in f64.
+    pub(super) fn single(
+        tall: MatRef<'_, f32>,
+        double: impl FnOnce() -> Batch<'static, f64>,
+        norm: f64,
+        delta: f64,
+    ) -> Option<Self> {
+        if tall.ncols() <= SMALL_RANK {
+            let gram = Gram::double(double().tall(), norm, delta)?;
+            return gram.root(SMALL, Root::Double);
+        }
+        let nearly_square = tall.ncols() as f64 > NEARLY_SQUARE * tall.nrows() as f64;
+        let gram = (!nearly_square).then(|| Gram::single(tall, norm, delta));
+        if let Some(gram) = gram.flatten() {
+            return gram.root(WELL_CONDITIONED, Root::Single);
+        }
+        let gram = Gram::both(double().tall(), norm, delta)?;
+        let smallest = (gram.lifted.first()).map_or(gram.least, |(eigenvalue, _)| *eigenvalue);
+        let root = if (smallest / gram.greatest).sqrt() < TOO_SMALL_FOR_SINGLE_PRODUCTS {
+            gram.root(ILL_CONDITIONED, Root::Double)
+        } else {
+            gram.root(ILL_CONDITIONED, Root::Single)
+        };
+        root.map(|root| Self {
+            greatest_push: None,
+            ..root
+        })
+    }
+
+    /// For `Y = tall / norm` of Frobenius norm 1, in f64.
+    pub(super) fn double(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Option<Self> {
+        Gram::double(tall, norm, delta)?.root(DOUBLE, Root::Double)
+    }
+}
+
+impl Gram {
+    /// In f32 alone, if that is enough.
+    fn single(tall: MatRef<'_, f32>, norm: f64, delta: f64) -> Option<Self> {
+        let gram = ridged_gram(tall, norm, delta);
+        let ends = Ends::of(&gram, 0.0)?;
+        let (least, greatest) = (ends.least, ends.greatest);
+        (least >= ENOUGH_FOR_SINGLE_GRAM * greatest).then_some(Self {
+            single: Some(gram),
+            double: None,
+            least,
+            greatest,
+            lifted: Vec::new(),
+        })
+    }
+
+    fn double(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Option<Self> {
+        let gram = ridged_gram(tall, norm, delta);
+        let ends = Ends::of(&gram, 0.0)?;
+        Some(Self {
+            single: None,
+            double: Some(gram),
+            least: ends.least,
+            greatest: ends.greatest,
+            lifted: Vec::new(),
+        })
+    }
+
+    /// In both precisions, the eigenvalues that stand out below lifted.
+    fn both(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Option<Self> {
+        let mut gram = ridged_gram(tall, norm, delta);
+        let ends = Ends::of(&gram, ENOUGH_FOR_SINGLE_GRAM)?;
+        let lifted = ends.standing_out;
+        add_outer(&lifted, &mut gram, |eigenvalue| ends.greatest - eigenvalue);
+        Some(Self {
+            single: Some(cast(&gram)),
+            double: Some(gram),
+            least: ends.least,
+            greatest: ends.greatest,
+            lifted,
+        })
+    }
+}
+
+/// `(A + c)^{-1}`, lower triangle.
+enum Inverse {
+    Single(Mat<f32>),
+    Double(Mat<f64>),
+}
+
+impl Gram {
+    fn size(&self) -> usize {
+        let double = || self.double.as_ref().map(Mat::nrows);
+        (self.single.as_ref().map(Mat::nrows))
+            .or_else(double)
+            .expect("a Gram matrix in one precision at least")
+    }
+
+    /// `(G / u + shift)^{-1}` in the precision the shift needs.
+    fn shifted_inverse(&self, shift: f64) -> Option<Inverse> {
+        match (&self.single, &self.double) {
+            (Some(gram), None) => self.inverse_of(gram, shift).map(Inverse::Single),
+            (Some(gram), _) if shift >= ENOUGH_FOR_SINGLE_POLE => {
+                self.inverse_of(gram, shift).map(Inverse::Single)
+            }
+            (_, Some(gram)) => self.inverse_of(gram, shift).map(Inverse::Double),
+            (None, None) => None,
+        }
+    }
+
+    fn inverse_of<T: Scalar>(&self, gram: &Mat<T>, shift: f64) -> Option<Mat<T>> {
+        let scale = T::from_f64(self.greatest.recip());
+        let mut shifted = gram.clone();
+        for j in 0..shifted.ncols() {
+            shifted.col_mut(j).iter_mut().for_each(|x| *x *= scale);
+            shifted[(j, j)] += T::from_f64(shift);
+        }
+        inverse(shifted, Par::rayon(0))
+    }
+
+    /// The root, with products in `T`.
+    fn root<T: Scalar>(self, accuracy: Accuracy, wrap: fn(Mat<T>) -> Root) -> Option<GramRoot> {
+        let lower = (self.least / self.greatest).min(1.0).sqrt();
+        let poles = InverseRoot::new(lower, accuracy.push);
+        // One more pole is cheaper than correcting the value.
+        let more = poles.with_one_more();
+        let correct = poles.error > accuracy.value && more.error > accuracy.value;
+        let poles = if poles.error > accuracy.value && !correct {
+            more
+        } else {
+            poles
+        };
+        let inverses = (poles.poles.par_iter())
+            .map(|pole| self.shifted_inverse(pole.shift))
+            .collect::<Option<Vec<Inverse>>>()?;
+
+        // Q by the eigenvalues of A is Q by those of the Gram matrix times the root of u.
+        let bound = self.greatest;
+        let scale = poles.scale / bound.sqrt();
+        let first = self.trace_of_half(&poles, &inverses);
+        let mut root = self.combine(|j, root: &mut [T]| {
+            // Q = M (1 + sum_j a_j X_j)
+            root[0] = T::from_f64(scale);
+            for (pole, inverse) in poles.poles.iter().zip(&inverses) {
+                inverse.add_column(j, scale * pole.residue, root);
+            }
+        });
+        let sum = if correct {
+            let half = self.combine(|j, half: &mut [T]| {
+                // H = M (A + sum_j a_j (1 - c_j X_j))
+                self.add_column(j, poles.scale / bound, half);
+                for (pole, inverse) in poles.poles.iter().zip(&inverses) {
+                    let factor = poles.scale * pole.residue;
+                    inverse.add_column(j, -factor * pole.shift, half);
+                    half[0] += T::from_f64(factor);
+                }
+            });
+            let scale = bound.sqrt();
+            let cube = symmetric_product(root.as_ref(), half.as_ref(), scale, Par::rayon(0));
+            1.5 * first - 0.5 * symmetric_dot(&half, &cube)
+        } else {
+            first
+        };
+        let mut nuclear_norm = bound.sqrt() * sum;
+        for (eigenvalue, _) in &self.lifted {
+            nuclear_norm += eigenvalue.sqrt() - bound.sqrt();
+        }
+        add_outer(&self.lifted, &mut root, |eigenvalue| {
+            eigenvalue.sqrt().recip() - bound.sqrt().recip()
+        });
+        Some(GramRoot {
+            root: wrap(root),
+            nuclear_norm,
+            greatest_push: Some(1.0 + poles.error),
+        })
+    }
+
+    /// `tr H`, in f64.
+    fn trace_of_half(&self, poles: &InverseRoot, inverses: &[Inverse]) -> f64 {
+        let (size, bound) = (self.size(), self.greatest);
+        let own = match (&self.double, &self.single) {
+            (Some(gram), _) => trace(gram),
+            (None, Some(gram)) => trace(gram),
+            (None, None) => 0.0,
+        };
+        let sum = poles.poles.iter().zip(inverses).map(|(pole, inverse)| {
+            let trace = match inverse {
+                Inverse::Single(inverse) => trace(inverse),
+                Inverse::Double(inverse) => trace(inverse),
+            };
+            pole.residue * (size as f64 - pole.shift * trace)
+        });
+        poles.scale * (own / bound + sum.sum::<f64>())
+    }
+
+    /// The symmetric matrix whose columns, from the diagonal down, `fill` adds up.
+    fn combine<T: Scalar>(&self, fill: impl Fn(usize, &mut [T]) + Sync) -> Mat<T> {
+        let mut matrix = Mat::<T>::zeros(self.size(), self.size());
+        (matrix.par_col_iter_mut().enumerate())
+            .for_each(|(j, column)| fill(j, &mut contiguous_mut(column)[j..]));
+        mirrored(matrix, 1.0)
+    }
+
+    /// Adds `factor` times the part of column `j` from the diagonal down.
+    fn add_column<T: Scalar>(&self, j: usize, factor: f64, to: &mut [T]) {
+        match (&self.double, &self.single) {
+            (Some(gram), _) => add(&contiguous(gram, j)[j..], factor, to),
+            (None, Some(gram)) => add(&contiguous(gram, j)[j..], factor, to),
+            (None, None) => {}
+        }
+    }
+}
+
+impl Inverse {
+    /// Adds `factor` times the part of column `j` from the diagonal down.
+    fn add_column<T: Scalar>(&self, j: usize, factor: f64, to: &mut [T]) {
+        match self {
+            Self::Single(inverse) => add(&contiguous(inverse, j)[j..], factor, to),
+            Self::Double(inverse) => add(&contiguous(inverse, j)[j..], factor, to),
+        }
+    }
+}
+
+fn add<T: Scalar, S: Scalar>(from: &[S], factor: f64, to: &mut [T]) {
+    let factor = T::from_f64(factor);
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to += factor * T::from_f64(from.into());
+    }
+}
+
+/// Adds `factor(eigenvalue) x x^T` for each eigenvalue and its vector `x`.
+fn add_outer<T: Scalar>(
+    pairs: &[(f64, Vec<f64>)],
+    to: &mut Mat<T>,
+    factor: impl Fn(f64) -> f64 + Sync,
+) {
+    if pairs.is_empty() {
+        return;
+    }
+    to.par_col_iter_mut().enumerate().for_each(|(j, column)| {
+        let column = contiguous_mut(column);
+        for (eigenvalue, x) in pairs {
+            add(x, factor(*eigenvalue) * x[j], column);
+        }
+    });
+}
+
+/// `Y^T Y + delta^2` for `Y = tall / norm`, lower triangle.
+fn ridged_gram<T: Scalar>(tall: MatRef<'_, T>, norm: f64, delta: f64) -> Mat<T> {
+    let scale = (norm * norm).recip();
+    let mut gram = symmetric_product(tall.transpose(), tall, scale, Par::rayon(0));
+    for j in 0..gram.ncols() {
+        gram[(j, j)] += T::from_f64(delta * delta);
+    }
+    gram
+}

@@ -1,0 +1,186 @@
+//! The smoothed nuclear norm on the host, from the smaller Gram matrix.
+//!
+//! Two products with `Y` that no exact method can avoid, the Gram matrix and `Y Q`, and the inverse root
+//! `Q` of the [Gram matrix](super::gram_root) between them.
+
+use std::borrow::Cow;
+
+use faer::linalg::matmul::matmul;
+use faer::prelude::Reborrow;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+use rayon::prelude::*;
+
+use super::gram_root::{GramRoot, Root};
+use super::lanczos::largest_eigenpairs;
+use crate::host_symmetric::{Scalar, cast};
+
+/// The approximation may push a little too hard; not more than this.
+const GREATEST_PUSH: f64 = 1.0005;
+
+/// A row-major batch.
+pub(super) struct Batch<'a, T: Clone> {
+    entries: Cow<'a, [T]>,
+    shape: [usize; 2],
+}
+
+impl<T: Scalar> Batch<'_, T> {
+    /// The batch, transposed if it has more columns than rows.
+    pub(super) fn tall(&self) -> MatRef<'_, T> {
+        let [rows, columns] = self.shape;
+        let matrix = MatRef::from_row_major_slice(&self.entries, rows, columns);
+        if rows < columns {
+            matrix.transpose()
+        } else {
+            matrix
+        }
+    }
+
+    /// The same in another precision.
+    fn cast<S: Scalar>(&self) -> Batch<'static, S> {
+        let entries = self.entries.par_iter().map(|&x| S::from_f64(x.into()));
+        Batch {
+            entries: Cow::Owned(entries.collect()),
+            shape: self.shape,
+        }
+    }
+}
+
+/// An input type of the host solver.
+pub(super) trait Entry: Scalar {
+    /// The inverse root of the Gram matrix of `batch / norm`.
+    fn gram_root(batch: &Batch<'_, Self>, norm: f64, delta: f64) -> Option<GramRoot>;
+
+    /// `scale batch root`, of the shape of [`Batch::tall`].
+    fn times_root(batch: &Batch<'_, Self>, root: &Root, scale: f64, product: MatMut<'_, Self>);
+}
+
+impl Entry for f32 {
+    fn gram_root(batch: &Batch<'_, Self>, norm: f64, delta: f64) -> Option<GramRoot> {
+        GramRoot::single(batch.tall(), || batch.cast::<f64>(), norm, delta)
+    }
+
+    fn times_root(batch: &Batch<'_, Self>, root: &Root, scale: f64, mut product: MatMut<'_, Self>) {
+        match root {
+            Root::Single(root) => multiply(batch.tall(), root, scale, product),
+            Root::Double(root) => {
+                let double = batch.cast::<f64>();
+                let mut precise = Mat::zeros(product.nrows(), product.ncols());
+                multiply(double.tall(), root, scale, precise.as_mut());
+                product.copy_from(cast::<f64, f32>(&precise));
+            }
+        }
+    }
+}
+
+impl Entry for f64 {
+    fn gram_root(batch: &Batch<'_, Self>, norm: f64, delta: f64) -> Option<GramRoot> {
+        GramRoot::double(batch.tall(), norm, delta)
+    }
+
+    fn times_root(batch: &Batch<'_, Self>, root: &Root, scale: f64, product: MatMut<'_, Self>) {
+        match root {
+            Root::Single(root) => multiply(batch.tall(), &cast(root), scale, product),
+            Root::Double(root) => multiply(batch.tall(), root, scale, product),
+        }
+    }
+}
+
+fn multiply<T: Scalar>(a: MatRef<'_, T>, b: &Mat<T>, scale: f64, product: MatMut<'_, T>) {
+    let scale = T::from_f64(scale);
+    matmul(product, Accum::Replace, a, b, scale, Par::rayon(0));
+}
+
+/// The smoothed nuclear norm of a batch and its gradient, row-major.
+pub(super) struct Solution<T> {
+    pub(super) value: f64,
+    pub(super) gradient: Option<Vec<T>>,
+}
+
+/// `N` of the row-major matrix `entries`, shape `[batch, dim]`, and its gradient;
+/// `delta = smoothing ||Y||_F`.
+///
+/// [`None`] if its Gram matrix has no Cholesky factor, which takes more rounding than f64 has.
+pub(super) fn nuclear_norm<T: Entry>(
+    entries: &[T],
+    [batch, dim]: [usize; 2],
+    smoothing: f64,
+    gradient: bool,
+) -> Option<Solution<T>> {
+    let norm = frobenius_norm(entries, dim);
+    if norm == 0.0 || !norm.is_finite() {
+        // Nothing to spread; or a NaN, which must stay visible.
+        let nothing = norm * 0.0;
+        return Some(Solution {
+            value: nothing,
+            gradient: gradient.then(|| vec![T::from_f64(nothing); entries.len()]),
+        });
+    }
+    let matrix = Batch {
+        entries: Cow::Borrowed(entries),
+        shape: [batch, dim],
+    };
+
+    let GramRoot {
+        mut root,
+        nuclear_norm,
+        greatest_push,
+    } = T::gram_root(&matrix, norm, smoothing)?;
+    let gradient = gradient.then(|| {
+        // Y Q + delta^2 tr(Q) Y: see the module above.
+        root.shift(smoothing * smoothing * root.trace());
+        let mut product = vec![T::from_f64(0.0); entries.len()];
+        let out = MatMut::from_row_major_slice_mut(&mut product, batch, dim);
+        let mut out = if batch < dim {
+            out.transpose_mut()
+        } else {
+            out
+        };
+        let damping = greatest_push.map_or(1.0, |push| (GREATEST_PUSH / push).min(1.0));
+        T::times_root(&matrix, &root, damping / norm, out.as_mut());
+        if greatest_push.is_none() {
+            damp(out);
+        }
+        product
+    });
+    Some(Solution {
+        value: norm * nuclear_norm,
+        gradient,
+    })
+}
+
+/// Scales the pushes, the singular values of `gradient`, down to where none is too large.
+fn damp<T: Scalar>(mut gradient: MatMut<'_, T>) {
+    const STEPS: usize = 4;
+    let (rows, rank) = gradient.shape();
+    let square = |x: &[f64]| {
+        let vector = Mat::from_fn(rank, 1, |i, _| T::from_f64(x[i]));
+        let mut image = Mat::zeros(rows, 1);
+        multiply(gradient.rb(), &vector, 1.0, image.as_mut());
+        let mut back = Mat::zeros(rank, 1);
+        multiply(gradient.rb().transpose(), &image, 1.0, back.as_mut());
+        (0..rank).map(|i| back[(i, 0)].into()).collect()
+    };
+    let push = largest_eigenpairs(rank, STEPS, 0, square).map(|pairs| pairs[0].bound().sqrt());
+    if let Some(push) = push.filter(|push| *push > GREATEST_PUSH) {
+        gradient *= faer::Scale(T::from_f64(GREATEST_PUSH / push));
+    }
+}
+
+/// In f64, the same whatever the number of threads.
+fn frobenius_norm<T: Scalar>(entries: &[T], dim: usize) -> f64 {
+    const LANES: usize = 8;
+    let square = |row: &[T]| -> f64 {
+        let mut sums = [0.0; LANES];
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (sum, &x) in sums.iter_mut().zip(chunk) {
+                let x: f64 = x.into();
+                *sum += x * x;
+            }
+        }
+        let rest = rest.iter().map(|&x| x.into()).map(|x: f64| x * x);
+        sums.into_iter().chain(rest).sum()
+    };
+    let squares: Vec<f64> = entries.par_chunks_exact(dim).map(square).collect();
+    squares.into_iter().sum::<f64>().sqrt()
+}

@@ -1,0 +1,132 @@
+//! Training steps: a small network on the default device, and what a step reads back.
+
+use burn::tensor::{DType, Device, Tensor};
+#[cfg(feature = "capture")]
+use fullrank::SvMaxSolver;
+use fullrank::{SvMaxConfig, VicReg};
+
+use crate::matrices::{Matrix, number};
+
+/// Two layers, `tanh` between them, trained by gradient descent.
+struct Mlp {
+    weights: [Tensor<2>; 2],
+}
+
+impl Mlp {
+    fn new(device: &Device) -> Self {
+        let layer = |rows, dims, seed| {
+            let scale = 1.0 / (rows as f64).sqrt();
+            let weight = Matrix::normal(rows, dims, seed).map(|x| scale * x);
+            weight.tensor(&device.clone().autodiff(), DType::F32)
+        };
+        Self {
+            weights: [layer(12, 24, 1), layer(24, 16, 2)],
+        }
+    }
+
+    /// One step down the gradient of `loss`, a function of the embedding.
+    fn step(&mut self, rate: f64, loss: impl Fn(&dyn Fn(&Tensor<2>) -> Tensor<2>) -> Tensor<1>) {
+        let leaves = self.weights.clone().map(Tensor::require_grad);
+        let embed = |x: &Tensor<2>| {
+            let hidden = x.clone().matmul(leaves[0].clone()).tanh();
+            hidden.matmul(leaves[1].clone())
+        };
+        let gradients = loss(&embed).backward();
+        self.weights = leaves.map(|leaf| {
+            let gradient = leaf.grad(&gradients).expect("the loss depends on it");
+            let next = leaf.without_autodiff() - gradient.mul_scalar(rate);
+            next.autodiff()
+        });
+    }
+
+    fn embed(&self, x: &Tensor<2>) -> Tensor<2> {
+        let [first, second] = self.weights.clone().map(Tensor::without_autodiff);
+        x.clone().matmul(first).tanh().matmul(second)
+    }
+}
+
+/// A supervised loss that collapses the embedding, all rows towards one target, against SVMax.
+#[test]
+fn a_small_network_keeps_its_rank_with_svmax() {
+    let device = Device::default();
+    let x = Matrix::normal(40, 12, 3).tensor(&device, DType::F32);
+    let target = Matrix::from_fn(1, 16, |_, j| if j == 0 { 1.0 } else { 0.0 });
+    let target = target.tensor(&device, DType::F32);
+    let trained = |weight: f64| {
+        let svmax = SvMaxConfig::new().with_weight(weight).init();
+        let mut mlp = Mlp::new(&device);
+        for _ in 0..60 {
+            mlp.step(0.2, |embed| {
+                let e = embed(&x);
+                let pull = (e.clone() - target.clone()).square().sum_dim(1).mean();
+                pull + svmax.forward(e)
+            });
+        }
+        let terms = svmax.forward_terms(mlp.embed(&x));
+        number(terms.get("mean_singular_value").unwrap().clone())
+    };
+    let (plain, regularized) = (trained(0.0), trained(1.0));
+    let upper = fullrank::Bounds::new(40, 16).upper;
+    assert!(plain < 0.6 * upper, "{plain} of {upper} without");
+    assert!(
+        regularized > plain + 0.2 * upper,
+        "{regularized} with, {plain} without, of {upper}"
+    );
+}
+
+/// VICReg of two noisy views: every term falls or stays, and the loss by half.
+#[test]
+fn a_small_network_learns_by_vicreg() {
+    let device = Device::default();
+    let clean = Matrix::normal(40, 12, 4);
+    let view = |seed| {
+        let noisy = clean
+            .clone()
+            .zip(&Matrix::normal(40, 12, seed), |x, noise| x + 0.2 * noise);
+        noisy.tensor(&device, DType::F32)
+    };
+    let vicreg = VicReg::default();
+    let mut mlp = Mlp::new(&device);
+    let (first, second) = (view(5), view(6));
+    let loss = |mlp: &Mlp| number(vicreg.forward(mlp.embed(&first), mlp.embed(&second)));
+    let before = loss(&mlp);
+    for _ in 0..60 {
+        mlp.step(0.02, |embed| vicreg.forward(embed(&first), embed(&second)));
+    }
+    let after = loss(&mlp);
+    assert!(after < 0.5 * before, "{before} before, {after} after");
+}
+
+/// The matmul-only path reads nothing back: on a device that records operations instead of executing
+/// them, where no computed number can be read, values and coefficients go through. (The device knows no
+/// autodiff; attaching them to the graph is arithmetic alone.) The host solver, which has to read the
+/// batch, does not.
+#[cfg(feature = "capture")]
+#[test]
+fn nothing_is_read_back_from_the_device() {
+    let operations = |solver: SvMaxSolver, all: bool| {
+        let device = Device::capture();
+        let captured = device.capture_scope(|scope| {
+            let input = Matrix::normal(24, 16, 7).tensor(&device, DType::F32);
+            // Computed, so that its entries are not known.
+            let e = input.mul_scalar(2.0);
+            let svmax = SvMaxConfig::new().with_solver(solver).init();
+            let mut coefficients = vec![svmax.evaluate(e.clone()).coefficients.unwrap()[0].clone()];
+            if all {
+                let other = e.clone().neg().add_scalar(1.0);
+                let vicreg = VicReg::default().evaluate(e.clone(), other.clone());
+                let barlow = fullrank::BarlowTwins::default().evaluate(e, other);
+                coefficients.extend(vicreg.coefficients.unwrap());
+                coefficients.extend(barlow.coefficients.unwrap());
+            }
+            assert!(coefficients.iter().all(|c| c.dims() == [24, 16]));
+            scope.complete([], [])
+        });
+        captured.expect("a capture").graph.operations.len()
+    };
+    let by_products = operations(SvMaxSolver::Device, true);
+    assert!(by_products > 50, "{by_products} operations");
+    assert_eq!(operations(SvMaxSolver::Auto, true), by_products);
+    let host = std::panic::catch_unwind(|| operations(SvMaxSolver::Host, false));
+    assert!(host.is_err(), "the host solver cannot have read the batch");
+}
