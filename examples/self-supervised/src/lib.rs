@@ -4,6 +4,7 @@
 pub mod args;
 pub mod checkpoint;
 pub mod config;
+pub mod cost;
 pub mod data;
 pub mod evaluation;
 mod files;

@@ -59,6 +59,17 @@ impl SelfSupervised {
         model
     }
 
+    /// The loss.
+    pub fn objective(&self) -> &Objective {
+        &self.objective
+    }
+
+    /// The embeddings of both views, as the loss gets them.
+    pub fn embeddings(&self, batch: ViewBatch) -> [Tensor<2>; 2] {
+        let embed = |view| self.expander.forward(self.encoder.forward(view));
+        batch.views.map(embed)
+    }
+
     /// The names of the loss's terms.
     pub fn term_names(&self) -> &'static [&'static str] {
         self.objective.term_names()

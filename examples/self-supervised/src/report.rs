@@ -15,7 +15,7 @@ use crate::config::Method;
 use crate::evaluation::Usage;
 use crate::run::{Entry, Measured, Run, Subject};
 
-const HEADER: [&str; 10] = [
+const HEADER: [&str; 11] = [
     "",
     "k-NN",
     "linear",
@@ -26,6 +26,7 @@ const HEADER: [&str; 10] = [
     "eff. rank",
     "dead",
     "seconds",
+    "loss ms/step",
 ];
 
 /// Writes the report into the run's folder and returns its table with a legend.
@@ -74,6 +75,7 @@ pub fn table(entries: &[Entry]) -> String {
         row.extend(of(|m| m.evaluation.embedding.as_ref()));
         row.extend(of(|m| m.evaluation.representation.as_ref()));
         row.push(cell(&|m| m.training_seconds, 0));
+        row.push(share_of_the_step(entry));
         row
     });
     let header = HEADER.map(String::from).to_vec();
@@ -113,6 +115,20 @@ pub fn table(entries: &[Entry]) -> String {
     text
 }
 
+/// The milliseconds of the loss out of those of a step, with their ratio: medians over the seeds.
+fn share_of_the_step(entry: &Entry) -> String {
+    let mut costs: Vec<_> = entry
+        .measured
+        .iter()
+        .filter_map(|m| m.cost.as_ref())
+        .collect();
+    costs.sort_by(|a, b| a.share().total_cmp(&b.share()));
+    costs.get(costs.len() / 2).map_or("-".to_owned(), |cost| {
+        let (loss, step) = (cost.loss_milliseconds, cost.step_milliseconds);
+        format!("{loss:.1}/{step:.0} ({:.1}%)", 100.0 * cost.share())
+    })
+}
+
 /// What the columns of the table are.
 fn legend(run: &Run, entries: &[Entry]) -> String {
     let usage = |entry: &Entry| {
@@ -135,7 +151,8 @@ fn legend(run: &Run, entries: &[Entry]) -> String {
         "Accuracies of {}-NN (cosine) and a linear probe on the frozen encoder. On the {images} test \
          images, s_mu/U: mean\nsingular value of the unit rows as a share of its upper bound; eff. \
          rank: RankMe; dead: dimensions with a standard\ndeviation of at most {DEAD_BELOW} times \
-         the root mean square of all entries.{seeds}\n",
+         the root mean square of all entries; loss ms/step: milliseconds of the loss,\nforward \
+         and backward, out of those of a training step without the update of the weights.{seeds}\n",
         run.config.evaluation.neighbours,
     )
 }

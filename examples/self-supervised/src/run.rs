@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Method, RunConfig};
+use crate::cost::Cost;
 use crate::data::Data;
 use crate::evaluation::{Evaluation, evaluate, evaluate_pixels};
 use crate::files::write_whole;
@@ -67,6 +68,9 @@ pub struct Measured {
     pub seed: Option<u64>,
     /// The seconds that the training took.
     pub training_seconds: Option<f64>,
+    /// What the loss costs, for a training.
+    #[serde(default)]
+    pub cost: Option<Cost>,
     /// The seconds that the evaluation took.
     pub evaluation_seconds: f64,
     /// The measurements.
@@ -296,9 +300,14 @@ impl Step<'_> {
             None => evaluate_pixels(config, data, device),
         };
         let evaluation_seconds = start.elapsed().as_secs_f64();
+        let cost = model
+            .filter(|_| training_seconds.is_some())
+            .map(|model| Cost::measure(config, model, data, device))
+            .transpose()?;
         Ok(Some(Measured {
             seed,
             training_seconds,
+            cost,
             evaluation_seconds,
             evaluation,
             rows,

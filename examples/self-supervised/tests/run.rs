@@ -44,8 +44,10 @@ fn a_run_writes_every_file() {
 
     assert_eq!(table.lines().count(), 2 + 2 + METHODS.len());
     for line in table.lines().skip(2) {
-        assert_eq!(line.matches('|').count(), 11, "{line}");
+        assert_eq!(line.matches('|').count(), 12, "{line}");
     }
+    // The share of the loss in a step, of every training.
+    assert_eq!(table.matches("%) |").count(), METHODS.len());
     assert!(table.contains("| VICReg "));
     assert!(table.lines().last().unwrap().contains(" ± "));
     assert!(text.starts_with(&table) && text.contains("over 2 seeds"));
