@@ -248,6 +248,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::zero_shot::tests::without_folder;
 
     fn sha256(bytes: &[u8]) -> String {
         let digest = Sha256::digest(bytes);
@@ -277,11 +278,7 @@ mod tests {
     fn message(name: &str, content: &[u8]) -> String {
         let dir = small_set();
         fs::write(dir.path().join(name), content).unwrap();
-        let error = load(dir.path()).unwrap_err().to_string();
-        error.replace(
-            &format!("{}{}", dir.path().display(), std::path::MAIN_SEPARATOR),
-            "",
-        )
+        without_folder(load(dir.path()).unwrap_err(), &dir)
     }
 
     /// Counts by construction; checksums of the pixels as they were when the set was prepared.

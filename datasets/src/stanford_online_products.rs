@@ -98,7 +98,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::zero_shot::tests::{RGB, first_values, png, text};
+    use crate::zero_shot::tests::{RGB, first_values, png, text, without_folder};
 
     const HEAD: &str = "image_id class_id super_class_id path\n";
 
@@ -130,11 +130,7 @@ mod tests {
     fn message(name: &str, content: &str) -> String {
         let root = small_set();
         text(&root, name, content);
-        let error = load(root.path(), RGB).unwrap_err().to_string();
-        error.replace(
-            &format!("{}{}", root.path().display(), std::path::MAIN_SEPARATOR),
-            "",
-        )
+        without_folder(load(root.path(), RGB).unwrap_err(), &root)
     }
 
     #[test]

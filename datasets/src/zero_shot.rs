@@ -125,6 +125,12 @@ pub(crate) mod tests {
         fs::write(root.path().join(path), content).unwrap();
     }
 
+    /// The message of an error, its paths from `root`.
+    pub(crate) fn without_folder(error: Error, root: &TempDir) -> String {
+        let folder = format!("{}{}", root.path().display(), std::path::MAIN_SEPARATOR);
+        error.to_string().replace(&folder, "")
+    }
+
     /// The first value of each image, which tells the images of [`png`] apart.
     pub(crate) fn first_values(set: &ImageSet) -> Vec<u8> {
         (0..set.len()).map(|index| set.image(index)[0]).collect()

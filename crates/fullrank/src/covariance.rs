@@ -65,10 +65,7 @@ loss_methods!(Covariance, CovarianceConfig, 1, embeddings);
 
 impl MomentLoss<1> for Covariance {
     fn terms(&self, _: [usize; 2]) -> Vec<(&'static str, f64, Factors)> {
-        let covariance = Factors {
-            covariance: Some(1.0),
-            ..Factors::default()
-        };
+        let covariance = Factors::covariance(1.0);
         vec![("covariance", self.weight, covariance)]
     }
 }

@@ -118,13 +118,7 @@ impl<T: Scalar> HostMatrix<T> {
 
     /// The matrix, transposed if it is wide.
     pub(crate) fn tall(&self) -> MatRef<'_, T> {
-        let [rows, dim] = self.shape;
-        let matrix = MatRef::from_row_major_slice(&self.entries, rows, dim);
-        if rows < dim {
-            matrix.transpose()
-        } else {
-            matrix
-        }
+        tall(&self.entries, self.shape)
     }
 
     pub(crate) fn into_tensor(self, like: &Tensor<2>) -> Tensor<2> {
@@ -132,6 +126,16 @@ impl<T: Scalar> HostMatrix<T> {
             TensorData::new(self.entries, self.shape),
             (&like.device(), T::dtype()),
         )
+    }
+}
+
+/// A row-major matrix, transposed if it is wide.
+pub(crate) fn tall<T>(entries: &[T], [rows, dim]: [usize; 2]) -> MatRef<'_, T> {
+    let matrix = MatRef::from_row_major_slice(entries, rows, dim);
+    if rows < dim {
+        matrix.transpose()
+    } else {
+        matrix
     }
 }
 

@@ -51,6 +51,34 @@ pub(crate) struct Hinge {
 }
 
 impl Factors {
+    /// `factor` times the invariance term.
+    pub(crate) fn invariance(factor: f64) -> Self {
+        Self {
+            invariance: Some(factor),
+            ..Self::default()
+        }
+    }
+
+    /// `factor` times the variance terms.
+    pub(crate) fn variance(factor: f64, margin: f64, epsilon: f64) -> Self {
+        Self {
+            variance: Some(Hinge {
+                factor,
+                margin,
+                epsilon,
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// `factor` times the covariance terms.
+    pub(crate) fn covariance(factor: f64) -> Self {
+        Self {
+            covariance: Some(factor),
+            ..Self::default()
+        }
+    }
+
     /// The sum of two weighted sums of different terms, the second `weight` times.
     fn add(self, other: Self, weight: f64) -> Self {
         if weight == 0.0 {

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 
 use crate::methods::{loss_methods, one_line_display};
-use crate::moments::{Factors, Hinge, MomentLoss};
+use crate::moments::{Factors, MomentLoss};
 
 /// Configuration of [`Variance`].
 #[derive(Config, Debug, PartialEq)]
@@ -80,14 +80,7 @@ loss_methods!(Variance, VarianceConfig, 1, embeddings);
 
 impl MomentLoss<1> for Variance {
     fn terms(&self, _: [usize; 2]) -> Vec<(&'static str, f64, Factors)> {
-        let variance = Factors {
-            variance: Some(Hinge {
-                factor: 1.0,
-                margin: self.margin,
-                epsilon: self.epsilon,
-            }),
-            ..Factors::default()
-        };
+        let variance = Factors::variance(1.0, self.margin, self.epsilon);
         vec![("variance", self.weight, variance)]
     }
 }

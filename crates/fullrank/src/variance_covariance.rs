@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 
 use crate::methods::{loss_methods, one_line_display};
-use crate::moments::{Factors, Hinge, MomentLoss};
+use crate::moments::{Factors, MomentLoss};
 use crate::variance::{assert_hinge, assert_weight};
 
 /// Configuration of [`VarianceCovariance`].
@@ -84,18 +84,8 @@ loss_methods!(VarianceCovariance, VarianceCovarianceConfig, 1, embeddings);
 
 impl MomentLoss<1> for VarianceCovariance {
     fn terms(&self, _: [usize; 2]) -> Vec<(&'static str, f64, Factors)> {
-        let variance = Factors {
-            variance: Some(Hinge {
-                factor: 1.0,
-                margin: self.margin,
-                epsilon: self.epsilon,
-            }),
-            ..Factors::default()
-        };
-        let covariance = Factors {
-            covariance: Some(1.0),
-            ..Factors::default()
-        };
+        let variance = Factors::variance(1.0, self.margin, self.epsilon);
+        let covariance = Factors::covariance(1.0);
         vec![
             ("variance", self.variance_weight, variance),
             ("covariance", self.covariance_weight, covariance),

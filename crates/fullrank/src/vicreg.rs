@@ -5,7 +5,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use crate::methods::{loss_methods, one_line_display};
-use crate::moments::{Factors, Hinge, MomentLoss};
+use crate::moments::{Factors, MomentLoss};
 use crate::variance::{assert_hinge, assert_weight};
 
 /// What the three terms are averages of. The paper and the code it came with differ, and the code
@@ -144,22 +144,9 @@ impl MomentLoss<2> for VicReg {
             VicRegScaling::Halved => 0.5,
             _ => 1.0,
         };
-        let invariance = Factors {
-            invariance: Some(1.0 / per_entry),
-            ..Factors::default()
-        };
-        let variance = Factors {
-            variance: Some(Hinge {
-                factor: per_variance,
-                margin: self.margin,
-                epsilon: self.epsilon,
-            }),
-            ..Factors::default()
-        };
-        let covariance = Factors {
-            covariance: Some(per_covariance),
-            ..Factors::default()
-        };
+        let invariance = Factors::invariance(1.0 / per_entry);
+        let variance = Factors::variance(per_variance, self.margin, self.epsilon);
+        let covariance = Factors::covariance(per_covariance);
         vec![
             ("invariance", self.invariance_weight, invariance),
             ("variance", self.variance_weight, variance),

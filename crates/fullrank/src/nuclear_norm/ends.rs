@@ -4,7 +4,7 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::triangular_solve;
 use faer::{Accum, Mat, Par};
 
-use super::lanczos::{Ritz, largest_eigenpairs};
+use super::lanczos::{Ritz, dot, largest_eigenpairs, subtract, unit};
 use crate::host_symmetric::{Scalar, cholesky};
 
 /// The two ends of the spectrum of a positive definite matrix.
@@ -120,21 +120,14 @@ impl Ends {
 fn without(mut x: Vec<f64>, vectors: &[(f64, Vec<f64>)]) -> Vec<f64> {
     for (_, vector) in vectors {
         let along = dot(&x, vector);
-        x.iter_mut().zip(vector).for_each(|(x, v)| *x -= along * v);
+        subtract(&mut x, along, vector);
     }
     x
 }
 
 /// The same, of norm 1; [`None`] if nothing is left.
 fn orthonormal(x: Vec<f64>, vectors: &[(f64, Vec<f64>)]) -> Option<Vec<f64>> {
-    let mut x = without(without(x, vectors), vectors);
-    let norm = dot(&x, &x).sqrt();
-    x.iter_mut().for_each(|x| *x /= norm);
-    norm.is_normal().then_some(x)
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
+    unit(without(without(x, vectors), vectors))
 }
 
 fn numbers<T: Scalar>(column: &Mat<T>) -> Vec<f64> {

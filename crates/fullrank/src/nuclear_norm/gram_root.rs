@@ -139,9 +139,14 @@ impl Root {
 }
 
 /// A Gram matrix, lower triangle, in one precision or both.
+enum Precision {
+    Single(Mat<f32>),
+    Double(Mat<f64>),
+    Both(Mat<f32>, Mat<f64>),
+}
+
 struct Gram {
-    single: Option<Mat<f32>>,
-    double: Option<Mat<f64>>,
+    matrix: Precision,
     /// A lower bound of the eigenvalues.
     least: f64,
     /// An upper bound of the eigenvalues.
@@ -193,8 +198,7 @@ impl Gram {
         let ends = Ends::of(&gram, 0.0)?;
         let (least, greatest) = (ends.least, ends.greatest);
         (least >= ENOUGH_FOR_SINGLE_GRAM * greatest).then_some(Self {
-            single: Some(gram),
-            double: None,
+            matrix: Precision::Single(gram),
             least,
             greatest,
             lifted: Vec::new(),
@@ -205,8 +209,7 @@ impl Gram {
         let gram = ridged_gram(tall, norm, delta);
         let ends = Ends::of(&gram, 0.0)?;
         Some(Self {
-            single: None,
-            double: Some(gram),
+            matrix: Precision::Double(gram),
             least: ends.least,
             greatest: ends.greatest,
             lifted: Vec::new(),
@@ -220,8 +223,7 @@ impl Gram {
         let lifted = ends.standing_out;
         add_outer(&lifted, &mut gram, |eigenvalue| ends.greatest - eigenvalue);
         Some(Self {
-            single: Some(cast(&gram)),
-            double: Some(gram),
+            matrix: Precision::Both(cast(&gram), gram),
             least: ends.least,
             greatest: ends.greatest,
             lifted,
@@ -237,21 +239,22 @@ enum Inverse {
 
 impl Gram {
     fn size(&self) -> usize {
-        let double = || self.double.as_ref().map(Mat::nrows);
-        (self.single.as_ref().map(Mat::nrows))
-            .or_else(double)
-            .expect("a Gram matrix in one precision at least")
+        match &self.matrix {
+            Precision::Single(gram) => gram.nrows(),
+            Precision::Double(gram) | Precision::Both(_, gram) => gram.nrows(),
+        }
     }
 
     /// `(G / u + shift)^{-1}` in the precision the shift needs.
     fn shifted_inverse(&self, shift: f64) -> Option<Inverse> {
-        match (&self.single, &self.double) {
-            (Some(gram), None) => self.inverse_of(gram, shift).map(Inverse::Single),
-            (Some(gram), _) if shift >= ENOUGH_FOR_SINGLE_POLE => {
+        match &self.matrix {
+            Precision::Both(gram, _) if shift >= ENOUGH_FOR_SINGLE_POLE => {
                 self.inverse_of(gram, shift).map(Inverse::Single)
             }
-            (_, Some(gram)) => self.inverse_of(gram, shift).map(Inverse::Double),
-            (None, None) => None,
+            Precision::Single(gram) => self.inverse_of(gram, shift).map(Inverse::Single),
+            Precision::Double(gram) | Precision::Both(_, gram) => {
+                self.inverse_of(gram, shift).map(Inverse::Double)
+            }
         }
     }
 
@@ -325,10 +328,9 @@ impl Gram {
     /// `tr H`, in f64.
     fn trace_of_half(&self, poles: &InverseRoot, inverses: &[Inverse]) -> f64 {
         let (size, bound) = (self.size(), self.greatest);
-        let own = match (&self.double, &self.single) {
-            (Some(gram), _) => trace(gram),
-            (None, Some(gram)) => trace(gram),
-            (None, None) => 0.0,
+        let own = match &self.matrix {
+            Precision::Single(gram) => trace(gram),
+            Precision::Double(gram) | Precision::Both(_, gram) => trace(gram),
         };
         let sum = poles.poles.iter().zip(inverses).map(|(pole, inverse)| {
             let trace = match inverse {
@@ -350,10 +352,11 @@ impl Gram {
 
     /// Adds `factor` times the part of column `j` from the diagonal down.
     fn add_column<T: Scalar>(&self, j: usize, factor: f64, to: &mut [T]) {
-        match (&self.double, &self.single) {
-            (Some(gram), _) => add(&contiguous(gram, j)[j..], factor, to),
-            (None, Some(gram)) => add(&contiguous(gram, j)[j..], factor, to),
-            (None, None) => {}
+        match &self.matrix {
+            Precision::Single(gram) => add(&contiguous(gram, j)[j..], factor, to),
+            Precision::Double(gram) | Precision::Both(_, gram) => {
+                add(&contiguous(gram, j)[j..], factor, to);
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use super::gram_root::{GramRoot, Root};
 use super::lanczos::largest_eigenpairs;
+use crate::host_matrix::{HostMatrix, tall};
 use crate::host_symmetric::{Scalar, cast};
 
 /// The approximation may push a little too hard; not more than this.
@@ -26,13 +27,7 @@ pub(super) struct Batch<'a, T: Clone> {
 impl<T: Scalar> Batch<'_, T> {
     /// The batch, transposed if it has more columns than rows.
     pub(super) fn tall(&self) -> MatRef<'_, T> {
-        let [rows, columns] = self.shape;
-        let matrix = MatRef::from_row_major_slice(&self.entries, rows, columns);
-        if rows < columns {
-            matrix.transpose()
-        } else {
-            matrix
-        }
+        tall(&self.entries, self.shape)
     }
 
     /// The same in another precision.
@@ -90,10 +85,10 @@ fn multiply<T: Scalar>(a: MatRef<'_, T>, b: &Mat<T>, scale: f64, product: MatMut
     matmul(product, Accum::Replace, a, b, scale, Par::rayon(0));
 }
 
-/// The smoothed nuclear norm of a batch and its gradient, row-major.
+/// The smoothed nuclear norm of a batch and its gradient.
 pub(super) struct Solution<T> {
     pub(super) value: f64,
-    pub(super) gradient: Option<Vec<T>>,
+    pub(super) gradient: Option<HostMatrix<T>>,
 }
 
 /// `N` of the row-major matrix `entries`, shape `[batch, dim]`, and its gradient;
@@ -102,22 +97,26 @@ pub(super) struct Solution<T> {
 /// [`None`] if its Gram matrix has no Cholesky factor, which takes more rounding than f64 has.
 pub(super) fn nuclear_norm<T: Entry>(
     entries: &[T],
-    [batch, dim]: [usize; 2],
+    shape: [usize; 2],
     smoothing: f64,
     gradient: bool,
 ) -> Option<Solution<T>> {
+    let [batch, dim] = shape;
     let norm = frobenius_norm(entries, dim);
     if norm == 0.0 || !norm.is_finite() {
         // Nothing to spread; or a NaN, which must stay visible.
         let nothing = norm * 0.0;
         return Some(Solution {
             value: nothing,
-            gradient: gradient.then(|| vec![T::from_f64(nothing); entries.len()]),
+            gradient: gradient.then(|| HostMatrix {
+                entries: vec![T::from_f64(nothing); entries.len()],
+                shape,
+            }),
         });
     }
     let matrix = Batch {
         entries: Cow::Borrowed(entries),
-        shape: [batch, dim],
+        shape,
     };
 
     let GramRoot {
@@ -140,7 +139,10 @@ pub(super) fn nuclear_norm<T: Entry>(
         if greatest_push.is_none() {
             damp(out);
         }
-        product
+        HostMatrix {
+            entries: product,
+            shape,
+        }
     });
     Some(Solution {
         value: norm * nuclear_norm,

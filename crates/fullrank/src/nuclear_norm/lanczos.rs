@@ -89,7 +89,8 @@ fn noise(dim: usize, start: u64) -> Vec<f64> {
         .collect()
 }
 
-fn unit(mut vector: Vec<f64>) -> Option<Vec<f64>> {
+/// `vector`, of norm 1; [`None`] if it is zero or not finite.
+pub(super) fn unit(mut vector: Vec<f64>) -> Option<Vec<f64>> {
     let norm = dot(&vector, &vector).sqrt();
     if !(norm.is_finite() && norm > 0.0) {
         return None;
@@ -98,11 +99,12 @@ fn unit(mut vector: Vec<f64>) -> Option<Vec<f64>> {
     Some(vector)
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
-fn subtract(from: &mut [f64], factor: f64, vector: &[f64]) {
+/// Takes `factor` times `vector` away.
+pub(super) fn subtract(from: &mut [f64], factor: f64, vector: &[f64]) {
     from.iter_mut()
         .zip(vector)
         .for_each(|(x, y)| *x -= factor * y);

@@ -44,10 +44,16 @@ mod polar;
 #[cfg(feature = "host-solver")]
 mod zolotarev;
 
-use burn::tensor::{DType, Tensor, TensorData};
+#[cfg(feature = "host-solver")]
+use burn::tensor::DType;
+use burn::tensor::Tensor;
 
 use crate::SvMaxSolver;
-use crate::surrogate::{Evaluation, scalar};
+#[cfg(feature = "host-solver")]
+use crate::host_matrix::entries;
+use crate::surrogate::Evaluation;
+#[cfg(feature = "host-solver")]
+use crate::surrogate::scalar;
 
 /// `delta` as a share of `||Y||_F / r`, on the host.
 #[cfg(feature = "host-solver")]
@@ -89,16 +95,9 @@ fn on_host<T: host::Entry>(
 ) -> Option<Evaluation<1>> {
     let shape = embeddings.dims();
     let data = embeddings.clone().into_data();
-    let entries = data.as_slice::<T>().expect("the type of the entries");
-    let solution = host::nuclear_norm(entries, shape, smoothing, gradient)?;
-    let device = embeddings.device();
+    let solution = host::nuclear_norm(entries::<T>(&data), shape, smoothing, gradient)?;
     Some(Evaluation {
         value: scalar(embeddings, solution.value),
-        coefficients: (solution.gradient).map(|gradient| {
-            [Tensor::from_data(
-                TensorData::new(gradient, shape),
-                (&device, T::dtype()),
-            )]
-        }),
+        coefficients: (solution.gradient).map(|gradient| [gradient.into_tensor(embeddings)]),
     })
 }
