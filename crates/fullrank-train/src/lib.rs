@@ -10,6 +10,8 @@ pub mod metrics;
 pub mod optimizer;
 pub mod plots;
 pub mod resnet;
+pub mod run;
 pub mod schedule;
 pub mod small_cnn;
+pub mod table;
 pub mod views;
