@@ -44,7 +44,7 @@
 //!     head: Linear,
 //! }
 //!
-//! #[derive(Clone)]
+//! #[derive(Clone, Debug)]
 //! struct Batch {
 //!     inputs: Tensor<2>,
 //!     labels: Tensor<1, Int>,

@@ -191,8 +191,7 @@ impl HostRows {
             let values = batch.embeddings().clone().try_into_vec_as::<f32>()?;
             rows.values.extend(values);
             if let Some(labels) = batch.labels() {
-                rows.labels
-                    .extend(labels.clone().try_into_vec_as::<i64>()?);
+                rows.labels.extend(labels.clone().try_into_vec_as::<i64>()?);
             }
         }
         Ok(rows)
@@ -323,9 +322,8 @@ mod tests {
 
     #[test]
     fn the_rows_of_all_batches_rank_each_other() {
-        let value = |metric: RetrievalMetric| {
-            at_the_end(metric.ranked_by(Distance::Euclidean), &batches())
-        };
+        let value =
+            |metric: RetrievalMetric| at_the_end(metric.ranked_by(Distance::Euclidean), &batches());
         // Of 2.1 the nearest are 1, 0, 9: a match at rank 3.
         assert_eq!(value(RetrievalMetric::recall_at(1)), 0.8);
         assert_eq!(value(RetrievalMetric::recall_at(2)), 0.8);
@@ -360,9 +358,9 @@ mod tests {
         let metric = RetrievalMetric::recall_at(1);
         let value = at_the_end(metric.clone(), std::slice::from_ref(&batch));
         assert_eq!(value, 1.0);
-        // By distance the row of 9 is nearest to that of (1, 1), and (1, 0) to (0.5, 0.4).
+        // By distance (1, 0) and (0.5, 0.4) are nearest to each other.
         let value = at_the_end(metric.ranked_by(Distance::Euclidean), &[batch]);
-        assert_eq!(value, 0.25);
+        assert_eq!(value, 0.5);
     }
 
     #[test]
