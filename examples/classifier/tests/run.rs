@@ -45,7 +45,8 @@ fn timeless(entries: &[Entry]) -> Vec<(f64, String, Vec<Row>)> {
     seeds
         .map(|measured| {
             let rows = measured.rows.iter().filter(|row| row.metric != SECONDS);
-            let figures = serde_json::to_string(&measured.evaluation.penultimate).unwrap();
+            // In four digits: a number read from JSON may be off by a rounding.
+            let figures = measured.evaluation.penultimate.to_string();
             (
                 measured.evaluation.accuracy,
                 figures,
@@ -70,10 +71,10 @@ fn a_run_writes_every_file_and_a_stopped_one_comes_to_the_same() {
     let run = Run::open(folder.path(), None).unwrap();
     assert!(execute(&run, &Stop::new().after_epoch(3)).is_none());
     let resumed = execute(&run, &Stop::new()).unwrap();
-    assert_eq!(timeless(&resumed), timeless(&entries));
+    assert!(timeless(&resumed) == timeless(&entries));
     // Read from its files.
     let again = execute(&run, &Stop::new()).unwrap();
-    assert_eq!(timeless(&again), timeless(&entries));
+    assert!(timeless(&again) == timeless(&entries));
 
     let data = data(&run.config);
     let text = report::write(&run, &resumed, &data, &Device::flex()).unwrap();
