@@ -39,7 +39,7 @@ use burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
     SerializedEntry,
 };
-use fullrank::{Bounds, rankme, singular_values, unit_rows};
+use fullrank::{Bounds, diagnostics, rankme, singular_values, unit_rows};
 
 /// The named scalar terms of a loss, off the autodiff graph.
 #[derive(Clone, Debug, Default)]
@@ -122,9 +122,7 @@ impl EmbeddingInput {
     }
 }
 
-/// A dimension whose standard deviation is at most this share of the root mean square of all
-/// entries counts as dead.
-pub const DEAD_BELOW: f64 = 0.01;
+pub use fullrank::diagnostics::DEAD_BELOW;
 
 /// The number of dimensions that hardly vary over the rows:
 ///
@@ -141,11 +139,7 @@ pub const DEAD_BELOW: f64 = 0.01;
 pub fn dead_dimensions(embeddings: &Tensor<2>) -> usize {
     let values = host_rows(embeddings);
     let squares: f64 = values.iter().map(|value| value * value).sum();
-    let limit = DEAD_BELOW * (squares / values.len() as f64).sqrt();
-    dimension_std(embeddings)
-        .iter()
-        .filter(|&&std| std <= limit)
-        .count()
+    diagnostics::dead_dimensions(&dimension_std(embeddings), squares / values.len() as f64)
 }
 
 /// The standard deviation of each dimension over the rows, unbiased, in double precision.
@@ -154,16 +148,8 @@ pub fn dead_dimensions(embeddings: &Tensor<2>) -> usize {
 ///
 /// - `embeddings`: `[rows, dimensions]`, at least two rows
 pub fn dimension_std(embeddings: &Tensor<2>) -> Vec<f64> {
-    let [rows, dimensions] = embeddings.dims();
-    let values = host_rows(embeddings);
-    let column = |j: usize| values[j..].iter().step_by(dimensions);
-    (0..dimensions)
-        .map(|j| {
-            let mean = column(j).sum::<f64>() / rows as f64;
-            let squares: f64 = column(j).map(|value| (value - mean).powi(2)).sum();
-            (squares / (rows as f64 - 1.0)).sqrt()
-        })
-        .collect()
+    let [_, dimensions] = embeddings.dims();
+    diagnostics::dimension_std(&host_rows(embeddings), dimensions)
 }
 
 fn host_rows(embeddings: &Tensor<2>) -> Vec<f64> {
