@@ -1,10 +1,9 @@
 //! How much each dimension varies.
 
 use burn::tensor::Tensor;
+use fullrank::diagnostics;
 
-/// A dimension whose standard deviation is at most this share of the root mean square of all
-/// entries counts as dead.
-pub const DEAD_BELOW: f64 = 0.01;
+pub use fullrank::diagnostics::DEAD_BELOW;
 
 /// The number of dimensions that hardly vary over the rows:
 ///
@@ -21,11 +20,7 @@ pub const DEAD_BELOW: f64 = 0.01;
 pub fn dead_dimensions(embeddings: &Tensor<2>) -> usize {
     let values = host_rows(embeddings);
     let squares: f64 = values.iter().map(|value| value * value).sum();
-    let limit = DEAD_BELOW * (squares / values.len() as f64).sqrt();
-    dimension_std(embeddings)
-        .iter()
-        .filter(|&&std| std <= limit)
-        .count()
+    diagnostics::dead_dimensions(&dimension_std(embeddings), squares / values.len() as f64)
 }
 
 /// The standard deviation of each dimension over the rows, unbiased, in double precision.
@@ -34,16 +29,8 @@ pub fn dead_dimensions(embeddings: &Tensor<2>) -> usize {
 ///
 /// - `embeddings`: `[rows, dimensions]`, at least two rows
 pub fn dimension_std(embeddings: &Tensor<2>) -> Vec<f64> {
-    let [rows, dimensions] = embeddings.dims();
-    let values = host_rows(embeddings);
-    let column = |j: usize| values[j..].iter().step_by(dimensions);
-    (0..dimensions)
-        .map(|j| {
-            let mean = column(j).sum::<f64>() / rows as f64;
-            let squares: f64 = column(j).map(|value| (value - mean).powi(2)).sum();
-            (squares / (rows as f64 - 1.0)).sqrt()
-        })
-        .collect()
+    let [_, dimensions] = embeddings.dims();
+    diagnostics::dimension_std(&host_rows(embeddings), dimensions)
 }
 
 fn host_rows(embeddings: &Tensor<2>) -> Vec<f64> {

@@ -145,7 +145,7 @@
 //! #         let labels = Tensor::from_ints(labels.as_slice(), device);
 //! #         let noise = burn::tensor::Distribution::Normal(0.0, 0.1);
 //! #         let noise = Tensor::random([rows.len(), 784], noise, device);
-//! #         let inputs = noise + labels.clone().float().unsqueeze_dim(1);
+//! #         let inputs = noise + (labels.clone() * 2 - 1).float().unsqueeze_dim(1);
 //! #         Batch { inputs, labels }
 //! #     }
 //! # }

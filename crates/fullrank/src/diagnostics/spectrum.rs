@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn both_ways_to_the_singular_values() {
-        let matrix = Mat::from_fn(9, 4, |i, j| ((1 + 3 * i + j * j) as f64).sin());
+        let matrix = Mat::from_fn(9, 4, |i, j| ((1 + 3 * i + j * j + i * i * j) as f64).sin());
         let values = singular_values(matrix.as_ref()).unwrap();
         let gram = matrix.transpose() * &matrix;
         for (a, b) in values.iter().zip(from_gram(&gram, 4).unwrap()) {

@@ -43,7 +43,10 @@ fn assert_alike(a: &Diagnostics, b: &Diagnostics, tolerance: f64) {
     for (name, a) in a.as_object().unwrap() {
         let b = &b[name];
         let close = |a: f64, b: f64, scale: f64| {
-            assert!((a - b).abs() <= tolerance * scale, "{name}: {a} and {b}");
+            assert!(
+                (a - b).abs() <= tolerance * scale + 1e-15,
+                "{name}: {a} and {b}"
+            );
         };
         if let (Some(a), Some(b)) = (a.as_f64(), b.as_f64()) {
             close(a, b, a.abs());
