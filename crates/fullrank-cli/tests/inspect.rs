@@ -384,7 +384,7 @@ fn files_side_by_side() {
     assert!(line("healthy.npy: ").starts_with("healthy.npy: healthy: uses 16 of 16 dimensions (1"));
     let verdict = line("collapsed.npy: ");
     assert!(
-        verdict.starts_with("collapsed.npy: partly collapsed: uses 2.0 of 16 dimensions (1"),
+        verdict.starts_with("collapsed.npy: partly collapsed: uses 1.9 of 16 dimensions (1"),
         "{verdict}"
     );
     assert!(verdict.contains("; 4 are dead; "), "{verdict}");
@@ -523,7 +523,10 @@ fn errors_name_the_file_and_the_place() {
             "the header says 999999999999 x 4096 entries of 8 bytes, but 64 bytes",
         ),
         ("wide.npy", "rows of 99999999 entries are too long"),
-        ("overflow.npy", "a shape of 23 digits"),
+        (
+            "overflow.npy",
+            "the header says 9999999999999 x 9999999999 entries",
+        ),
         ("brackets.npy", "structured type"),
         ("complex.npy", "found <c16"),
         (
@@ -536,7 +539,7 @@ fn errors_name_the_file_and_the_place() {
         ),
         ("long.npy", "a header of 4294967295 bytes"),
         ("text.npz", "not an .npz file"),
-        ("cut.npz", "in array 'a': the header says 4 x 2 entries"),
+        ("cut.npz", "the header says 4 x 2 entries"),
         ("none.npz", "the file holds no arrays"),
         ("short.safetensors", "not a .safetensors file"),
         (
@@ -588,10 +591,10 @@ fn labels_belong_to_the_rows() {
 #[test]
 fn a_large_file_is_streamed() {
     let files = Files::new();
-    let (rows, dims) = (40_000, 128);
+    let (rows, dims) = (70_000, 128);
     let factor = normal(1000 * dims);
-    // Every row forty times: the singular values are sqrt(40) times those of the thousand.
-    let entries: Vec<f32> = (0..40)
+    // Every row seventy times: the singular values are sqrt(70) times those of the thousand.
+    let entries: Vec<f32> = (0..70)
         .flat_map(|_| factor.iter().map(|x| *x as f32))
         .collect();
     let few: Vec<f32> = factor.iter().map(|x| *x as f32).collect();
@@ -638,7 +641,7 @@ fn a_large_file_is_streamed() {
         &found[3]["condition_number"],
     );
     let scaled: Vec<f64> = (found[3]["singular_values"].as_array().unwrap().iter())
-        .map(|s| s.as_f64().unwrap() * 40f64.sqrt())
+        .map(|s| s.as_f64().unwrap() * 70f64.sqrt())
         .collect();
     assert_close("s", &found[0]["singular_values"], &json!(scaled));
     assert_eq!(found[0]["uniformity_rows"], json!(8192));
