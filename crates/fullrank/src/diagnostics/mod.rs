@@ -41,6 +41,7 @@ use crate::{Bounds, rankme};
 
 pub use accumulate::Accumulator;
 pub use dimensions::{DEAD_BELOW, dead_dimensions, dimension_std};
+pub use display::readable;
 pub use error::{DiagnosticsError, NonFinite};
 pub use verdict::{COLLAPSED_BELOW, DEAD_SHARE_ABOVE, Health, PARTLY_COLLAPSED_BELOW, Verdict};
 
