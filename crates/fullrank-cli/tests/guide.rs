@@ -88,6 +88,26 @@ fn its_python_writes_the_files_that_its_commands_read() {
     }
 }
 
+/// Words alike, and numbers to one in a thousand: the last digits of the losses, computed in f32, depend on the
+/// processor.
+fn assert_alike(printed: &str, expected: &str, script: &str) {
+    let parts = |text: &str| -> Vec<String> {
+        let parts = text.split(|c: char| c.is_whitespace() || "{}[]():,%\"".contains(c));
+        let parts = parts.filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    };
+    let (ours, theirs) = (parts(printed), parts(expected));
+    let alike = |(a, b): (&String, &String)| match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => (a - b).abs() <= 1e-3 * a.abs().max(b.abs()),
+        _ => a == b,
+    };
+    let differ = ours.iter().zip(&theirs).find(|&pair| !alike(pair));
+    assert!(
+        ours.len() == theirs.len() && differ.is_none(),
+        "{script}prints\n{printed}where the guide has\n{expected}{differ:?}"
+    );
+}
+
 #[test]
 fn its_commands_print_what_stands_below_them() {
     let folder = TempDir::new().unwrap();
@@ -110,7 +130,7 @@ fn its_commands_print_what_stands_below_them() {
         assert!(output.status.success(), "{script}{problem}");
         let printed = String::from_utf8(output.stdout).unwrap();
         if let Some(("text", expected)) = blocks.get(place + 1) {
-            assert_eq!(printed.trim_end(), expected.trim_end(), "{script}");
+            assert_alike(&printed, expected, script);
         }
         commands += script.matches("fullrank ").count();
     }
