@@ -108,6 +108,6 @@ mod tests {
         assert!(line("dead dimensions").contains("1 (+1)"), "{text}");
         assert!(!text.contains("alignment") && !text.contains("NaN"));
         let long = "a/very/long/path/to/a/file/of/embeddings.npy";
-        assert!(table(&[(long, &healthy)], false).contains("...a/file/of/embeddings.npy"));
+        assert!(table(&[(long, &healthy)], false).contains(".../a/file/of/embeddings.npy"));
     }
 }
