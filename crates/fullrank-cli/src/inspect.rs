@@ -189,18 +189,22 @@ fn difference(other: &Map<String, Value>, first: &Map<String, Value>) -> Map<Str
 }
 
 fn print_table(inspected: &[(String, Found)], compare: bool) {
-    let figures: Vec<(&str, &Diagnostics)> = (inspected.iter())
+    let figures = figures(inspected);
+    if figures.is_empty() {
+        return;
+    }
+    println!("{}", table::table(&figures, compare));
+    for (file, diagnostics) in &figures {
+        println!("{file}: {}", diagnostics.verdict().text);
+    }
+}
+
+/// The files of which there are figures.
+fn figures(inspected: &[(String, Found)]) -> Vec<(&str, &Diagnostics)> {
+    (inspected.iter())
         .filter_map(|(file, found)| match found {
             Found::Figures(diagnostics) => Some((file.as_str(), &**diagnostics)),
             Found::NotFinite(_) => None,
         })
-        .collect();
-    if figures.is_empty() {
-        return;
-    }
-    print!("{}", table::table(&figures, compare));
-    println!();
-    for (file, diagnostics) in &figures {
-        println!("{file}: {}", diagnostics.verdict().text);
-    }
+        .collect()
 }
