@@ -17,8 +17,8 @@ use crate::{npy, table};
 
 /// How much of its space an embedding uses, and whether it has collapsed
 ///
-/// Reads matrices [batch, dim] from .npy, .npz, .safetensors and .csv files, written by any framework, and
-/// computes in f64. Large files are read in blocks.
+/// Reads matrices [batch, dim] from .npy, .npz, .safetensors and .csv files, written by any
+/// framework, and computes in f64. Large files are read in blocks.
 #[derive(Args)]
 #[command(after_long_help = thresholds())]
 pub(crate) struct InspectArgs {
@@ -44,12 +44,14 @@ pub(crate) struct InspectArgs {
 
 fn thresholds() -> String {
     format!(
-        "The verdict rests on two shares of what random isotropic rows of the same shape reach: that of the \
-         effective rank, and that of the mean singular value above its lower bound. 'collapsed': the smaller is \
-         below {COLLAPSED_BELOW}, or every dimension is dead. 'partly collapsed': it is below {PARTLY_COLLAPSED_BELOW}, or more \
-         than {} % of the dimensions are dead. A dimension is dead if its standard deviation is at most {DEAD_BELOW} \
-         times the root mean square of all entries.\n\n\
-         Exit code: 0, or 2 if a file has entries that are NaN or infinite, or 1 after any other error.",
+        "The verdict rests on two shares of what random isotropic rows of the same shape reach: \
+         that of the effective rank, and that of the mean singular value above its lower bound. \
+         'collapsed': the smaller is below {COLLAPSED_BELOW}, or every dimension is dead. 'partly \
+         collapsed': it is below {PARTLY_COLLAPSED_BELOW}, or more than {} % of the dimensions are \
+         dead. A dimension is dead if its standard deviation is at most {DEAD_BELOW} times the \
+         root mean square of all entries.\n\n\
+         Exit code: 0, or 2 if a file has entries that are NaN or infinite, or 1 after any other \
+         error.",
         100.0 * DEAD_SHARE_ABOVE
     )
 }
@@ -229,18 +231,22 @@ fn difference(other: &Map<String, Value>, first: &Map<String, Value>) -> Map<Str
 }
 
 fn print_table(inspected: &[(String, Found)], compare: bool) {
-    let figures: Vec<(&str, &Diagnostics)> = (inspected.iter())
+    let figures = figures(inspected);
+    if figures.is_empty() {
+        return;
+    }
+    println!("{}", table::table(&figures, compare));
+    for (file, diagnostics) in &figures {
+        println!("{file}: {}", diagnostics.verdict().text);
+    }
+}
+
+/// The files of which there are figures.
+fn figures(inspected: &[(String, Found)]) -> Vec<(&str, &Diagnostics)> {
+    (inspected.iter())
         .filter_map(|(file, found)| match found {
             Found::Figures(figures) => Some((file.as_str(), &figures.0)),
             Found::NotFinite(_) => None,
         })
-        .collect();
-    if figures.is_empty() {
-        return;
-    }
-    print!("{}", table::table(&figures, compare));
-    println!();
-    for (file, diagnostics) in &figures {
-        println!("{file}: {}", diagnostics.verdict().text);
-    }
+        .collect()
 }

@@ -63,7 +63,8 @@ impl Files {
     }
 }
 
-/// Numbers of a standard normal distribution, nearly: a linear congruential generator, summed over twelve draws.
+/// Numbers of a standard normal distribution, nearly: a linear congruential generator, summed over
+/// twelve draws.
 fn normal(count: usize) -> Vec<f64> {
     let mut state = 1u64;
     let mut uniform = || {
@@ -93,7 +94,8 @@ fn product(a: &[f64], b: &[f64], inner: usize, dims: usize) -> Vec<f64> {
 /// Four rows along the axes, of which the first is twice as long: every figure by hand.
 const AXES: [f64; 8] = [2.0, 0.0, 0.0, 1.0, -2.0, 0.0, 0.0, -1.0];
 
-/// That both are the same but for rounding: numbers to 1e-6 of the larger, lists to 1e-6 of their largest.
+/// That both are the same but for rounding: numbers to 1e-6 of the larger, lists to 1e-6 of their
+/// largest.
 fn assert_close(name: &str, found: &Value, expected: &Value) {
     let numbers = |value: &Value| -> Option<Vec<f64>> {
         match value {
