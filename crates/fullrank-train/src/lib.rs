@@ -9,6 +9,7 @@ pub mod loader;
 pub mod metrics;
 pub mod optimizer;
 pub mod plots;
+pub mod recall;
 pub mod resnet;
 pub mod schedule;
 pub mod small_cnn;

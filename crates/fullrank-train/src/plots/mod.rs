@@ -26,13 +26,16 @@
 mod axis;
 mod bars;
 mod canvas;
+mod circles;
 mod dimension_std;
+mod grid;
 mod headline;
 mod legend;
 mod palette;
 mod panel;
 mod spectrum;
 mod terms;
+mod trend;
 
 #[cfg(test)]
 mod tests;
@@ -40,11 +43,13 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use bars::{BarChart, BarGroup, bars};
+pub use circles::{Circle, circles};
 pub use dimension_std::{DimensionStdRun, dimension_std};
 pub use headline::headline;
 pub use palette::Palette;
 pub use spectrum::{Spectrum, SpectrumRun, singular_value_spectrum};
 pub use terms::{Series, Term, terms_over_time};
+pub use trend::{Level, Trend, TrendPanel, trends};
 
 /// What can go wrong when a plot is written.
 #[derive(Debug, thiserror::Error)]

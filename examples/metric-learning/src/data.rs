@@ -1,0 +1,72 @@
+//! The images of a run.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use datasets::image_folder::{self, ImageFolderOptions};
+use datasets::{
+    ImageSet, ZeroShot, cars196, cub200, emoji, manifest, stanford_online_products,
+};
+
+use crate::config::{DataConfig, DataName};
+
+/// The images of a run, in memory; the test classes are none of the training classes.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// The images to train on.
+    pub train: Arc<ImageSet>,
+    /// The images that every number of the report is measured on.
+    pub test: Arc<ImageSet>,
+}
+
+impl Data {
+    /// Loads the images that `config` names.
+    pub fn load(config: &DataConfig) -> Result<Self> {
+        let name = config.name;
+        let dir = || {
+            let dir = config.dir.as_deref();
+            dir.with_context(|| format!("the images of {} need --data-dir", name.key()))
+        };
+        let [channels, height, width] = config.image_shape;
+        let options = ImageFolderOptions {
+            height,
+            width,
+            channels,
+        };
+        let ZeroShot { train, test } = match name {
+            DataName::EmojiMini => emoji::mini().images,
+            DataName::Emoji => emoji::load(dir()?)?.images,
+            DataName::Cub200 => cub200::load(dir()?, options)?,
+            DataName::Cars196 => cars196::load(dir()?, options)?,
+            DataName::StanfordOnlineProducts => stanford_online_products::load(dir()?, options)?,
+            DataName::Folder => image_folder::load_zero_shot(dir()?, options)?,
+            DataName::Manifest => manifest::load_zero_shot(dir()?, options)?,
+        };
+        let train = Arc::new(first_classes(train, config.train_classes));
+        let test = Arc::new(first_classes(test, config.test_classes));
+        ensure!(!train.is_empty(), "there are no training images");
+        ensure!(!test.is_empty(), "there are no test images");
+        Ok(Self { train, test })
+    }
+
+    /// The channels of an image.
+    pub fn channels(&self) -> usize {
+        self.train.shape()[0]
+    }
+}
+
+/// The images of the first `n` classes.
+fn first_classes(set: ImageSet, n: Option<usize>) -> ImageSet {
+    match n {
+        Some(n) => {
+            let wanted = |&index: &usize| set.label(index) < n;
+            set.subset(&(0..set.len()).filter(wanted).collect::<Vec<_>>())
+        }
+        None => set,
+    }
+}
+
+/// The classes of images as the losses and scores take them.
+pub fn labels(set: &ImageSet) -> Vec<i64> {
+    set.labels().iter().map(|&label| label as i64).collect()
+}
