@@ -11,6 +11,8 @@ pub mod optimizer;
 pub mod plots;
 pub mod recall;
 pub mod resnet;
+pub mod run;
 pub mod schedule;
 pub mod small_cnn;
+pub mod table;
 pub mod views;

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use fullrank_cli::device::DeviceArg;
+use fullrank_cli::run_args::RunArgs;
 use fullrank_train::encoder::EncoderConfig;
 use fullrank_train::optimizer::OptimizerConfig;
 
-use crate::config::{DataName, Method, RunConfig};
+use crate::config::{Method, RunConfig};
+use fullrank_cli::data::DataName;
 
 /// Train encoders without labels and see which regularizers keep the embedding from collapsing.
 ///
@@ -76,17 +77,9 @@ pub struct Args {
     #[arg(long)]
     pub print_config: bool,
 
-    /// Where to compute
-    #[arg(long, value_enum, default_value = "flex")]
-    pub device: DeviceArg,
-
-    /// The run's folder in the runs folder [default: run-1, run-2, ...]
-    #[arg(long)]
-    pub name: Option<String>,
-
-    /// Where the folders of the runs are
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    pub runs: PathBuf,
+    /// Where the run is and how it is shown
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// Continue an interrupted run with its own configuration: the highest-numbered run-N if
     /// --name does not say which
@@ -95,10 +88,6 @@ pub struct Args {
         "optimizer", "learning_rate", "seeds", "patience", "config", "print_config",
     ])]
     pub resume: bool,
-
-    /// Show each training in burn-train's dashboard, if standard output is a terminal
-    #[arg(long)]
-    pub dashboard: bool,
 }
 
 /// The encoders that the command line can choose.

@@ -1,16 +1,17 @@
 //! The configuration of a run: defaults, JSON in, JSON out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use fullrank::{BarlowTwinsConfig, SvMaxConfig, VarianceConfig, VicRegConfig};
+use fullrank_cli::data::{DataConfig, DataName};
 use fullrank_train::encoder::EncoderConfig;
 use fullrank_train::linear_probe::LinearProbeConfig;
 use fullrank_train::optimizer::OptimizerConfig;
+use fullrank_train::run::settings;
 use fullrank_train::views::ViewsConfig;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 /// Everything that decides what a run computes, but for the device.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,59 +45,6 @@ pub struct RunConfig {
     pub evaluation: EvaluationConfig,
     /// Compute the live singular values at every `n`-th training step.
     pub spectrum_every: usize,
-}
-
-/// The images of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DataConfig {
-    /// Which set.
-    pub name: DataName,
-    /// Where its files are.
-    #[serde(default)]
-    pub dir: Option<PathBuf>,
-    /// Channels, height and width that the images of a folder are brought to; other sets have
-    /// their own.
-    #[serde(default = "folder_shape")]
-    pub folder_shape: [usize; 3],
-    /// Train on the first `n` images of each class only.
-    #[serde(default)]
-    pub train_per_class: Option<usize>,
-    /// Test on the first `n` images of each class only.
-    #[serde(default)]
-    pub test_per_class: Option<usize>,
-}
-
-fn folder_shape() -> [usize; 3] {
-    [3, 32, 32]
-}
-
-/// The image sets that a run can use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DataName {
-    /// 6,000 + 1,000 images of Fashion-MNIST that ship with this repository
-    FashionMnistMini,
-    /// All of Fashion-MNIST (needs its files: --data-dir or Debian's dataset-fashion-mnist)
-    FashionMnist,
-    /// CIFAR-10, binary version (needs --data-dir)
-    Cifar10,
-    /// CIFAR-100, binary version (needs --data-dir)
-    Cifar100,
-    /// Any images, as DATA_DIR/{train,test}/CLASS/*
-    Folder,
-}
-
-impl DataName {
-    /// The name of the set on the command line.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::FashionMnistMini => "fashion-mnist-mini",
-            Self::FashionMnist => "fashion-mnist",
-            Self::Cifar10 => "cifar10",
-            Self::Cifar100 => "cifar100",
-            Self::Folder => "folder",
-        }
-    }
 }
 
 /// What keeps the embedding from collapsing, or does not.
@@ -219,13 +167,7 @@ impl RunConfig {
             false => ViewsConfig::new(),
         };
         Self {
-            data: DataConfig {
-                name: data,
-                dir: None,
-                folder_shape: folder_shape(),
-                train_per_class: None,
-                test_per_class: None,
-            },
+            data: DataConfig::new(data),
             methods: vec![
                 Method::None,
                 Method::Svmax,
@@ -273,20 +215,16 @@ impl RunConfig {
     /// The defaults with a partial JSON document laid over them. `data`, if given, is the set of
     /// images whatever the document says.
     pub fn from_json(text: &str, data: Option<DataName>) -> Result<Self> {
-        let given: Value = serde_json::from_str(text)?;
+        let mut given = settings::parse(text)?;
         let named = match given.pointer("/data/name") {
             Some(name) => DataName::deserialize(name).context("in data.name")?,
             None => DataName::FashionMnistMini,
         };
-        let defaults = serde_json::to_value(Self::defaults(data.unwrap_or(named)))?;
-        let mut merged = defaults.clone();
-        merge(&mut merged, given);
-        if let (Some(data), Some(name)) = (data, merged.pointer_mut("/data/name")) {
+        if let (Some(data), Some(name)) = (data, given.pointer_mut("/data/name")) {
             *name = serde_json::to_value(data)?;
         }
-        let config: Self = serde_path(&merged)?;
-        known_only(&merged, &serde_json::to_value(&config)?, "")?;
-        Ok(config)
+        let defaults = Self::defaults(data.unwrap_or(named));
+        Ok(settings::laid_over(&defaults, given)?)
     }
 
     /// [`from_json`](Self::from_json) of a file.
@@ -298,7 +236,7 @@ impl RunConfig {
 
     /// The whole configuration as JSON.
     pub fn to_json(&self) -> Result<String> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
+        Ok(settings::to_json(self)?)
     }
 
     /// Checks what would otherwise fail in the middle of a run.
@@ -382,66 +320,6 @@ impl RunConfig {
             "evaluation.probe.tolerance must be above 0, got {}",
             probe.tolerance
         );
-        let [channels, height, width] = self.data.folder_shape;
-        ensure!(
-            matches!(channels, 1 | 3) && height > 0 && width > 0,
-            "data.folder_shape must be 1 or 3 channels and sides of at least 1, got {:?}",
-            self.data.folder_shape
-        );
-        Ok(())
+        self.data.validate()
     }
-}
-
-/// Lays `over` over `base`. Two objects are merged key by key, unless both have a `name` and it
-/// differs: then they are different things, and the settings of one say nothing about the other.
-fn merge(base: &mut Value, over: Value) {
-    match (base, over) {
-        (Value::Object(base), Value::Object(over)) => {
-            let renamed = over
-                .get("name")
-                .is_some_and(|name| base.get("name") != Some(name));
-            if renamed && base.contains_key("name") {
-                base.clear();
-            }
-            for (key, value) in over {
-                merge(base.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (base, over) => *base = over,
-    }
-}
-
-fn serde_path(value: &Value) -> Result<RunConfig> {
-    // One part at a time, to say in which the error is.
-    if let Value::Object(parts) = value {
-        let whole = serde_json::to_value(RunConfig::defaults(DataName::FashionMnistMini))?;
-        for (key, part) in parts
-            .iter()
-            .filter(|(key, _)| whole.get(key.as_str()).is_some())
-        {
-            let mut alone = whole.clone();
-            alone[key] = part.clone();
-            serde_json::from_value::<RunConfig>(alone).with_context(|| format!("in `{key}`"))?;
-        }
-    }
-    Ok(serde_json::from_value(value.clone())?)
-}
-
-/// An error for the first key of `given` that `known`, what was understood of it, lacks.
-fn known_only(given: &Value, known: &Value, path: &str) -> Result<()> {
-    let (Value::Object(given), Value::Object(known)) = (given, known) else {
-        return Ok(());
-    };
-    for (key, value) in given {
-        match known.get(key) {
-            Some(understood) => known_only(value, understood, &format!("{path}{key}."))?,
-            None => bail!("unknown key `{path}{key}`; known here: {}", keys(known)),
-        }
-    }
-    Ok(())
-}
-
-fn keys(object: &Map<String, Value>) -> String {
-    let keys: Vec<&str> = object.keys().map(String::as_str).collect();
-    keys.join(", ")
 }

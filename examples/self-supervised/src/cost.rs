@@ -11,8 +11,8 @@ use fullrank_train::loader::ViewLoader;
 use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
-use crate::data::Data;
 use crate::model::SelfSupervised;
+use fullrank_cli::data::Data;
 
 /// Medians on one batch, after the training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -10,8 +10,8 @@ use fullrank_train::metrics::{EmbeddingInput, dead_dimensions, dimension_std};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EvaluationConfig, RunConfig};
-use crate::data::Data;
 use crate::model::SelfSupervised;
+use fullrank_cli::data::Data;
 
 /// Images in one forward pass.
 const BATCH: usize = 500;

@@ -1,9 +1,7 @@
 //! Encoder, expander and objective as one model that burn-train can train.
 
-use std::sync::{Mutex, PoisonError};
-
 use burn::backend::ExecutionError;
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn::train::metric::{Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
@@ -11,6 +9,7 @@ use fullrank_train::encoder::Encoder;
 use fullrank_train::expander::{Expander, ExpanderConfig};
 use fullrank_train::loader::ViewBatch;
 use fullrank_train::metrics::{EmbeddingInput, TermsInput};
+use fullrank_train::run::weights::seeded;
 
 use crate::config::{Method, RunConfig};
 use crate::objective::Objective;
@@ -37,12 +36,12 @@ impl SelfSupervised {
         seed: u64,
         device: &Device,
     ) -> Self {
-        // Burn draws initial weights from one generator for all devices of a backend, and only
-        // when a weight is first used. The lock keeps what another thread draws out of it.
-        static DRAWING: Mutex<()> = Mutex::new(());
-        let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
-        device.seed(seed);
+        seeded(seed, device, || {
+            Self::init(config, method, channels, device)
+        })
+    }
 
+    fn init(config: &RunConfig, method: Method, channels: usize, device: &Device) -> Self {
         let encoder = config.encoder.init(channels, device);
         let mut lengths = config.expander.clone();
         if let (Method::Svmax, Some(last)) = (method, lengths.last_mut()) {
@@ -50,13 +49,11 @@ impl SelfSupervised {
         }
         let expander = ExpanderConfig::new(encoder.features(), lengths).init(device);
         let objective = Objective::new(&config.objectives, method);
-        let model = Self {
+        Self {
             encoder,
             expander,
             objective,
-        };
-        model.visit(&mut Draw);
-        model
+        }
     }
 
     /// The loss.
@@ -104,15 +101,6 @@ impl SelfSupervised {
             embeddings,
             representations,
         }
-    }
-}
-
-/// Makes lazy parameters draw their initial values.
-struct Draw;
-
-impl ModuleVisitor for Draw {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        param.val();
     }
 }
 

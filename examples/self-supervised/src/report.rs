@@ -9,6 +9,7 @@ use fullrank_train::metrics::DEAD_BELOW;
 use fullrank_train::plots::{
     self, BarChart, BarGroup, DimensionStdRun, Palette, Series, Spectrum, SpectrumRun, Term,
 };
+use fullrank_train::table::{markdown, mean_and_spread};
 use serde_json::{Value, json};
 
 use crate::config::Method;
@@ -78,41 +79,7 @@ pub fn table(entries: &[Entry]) -> String {
         row.push(share_of_the_step(entry));
         row
     });
-    let header = HEADER.map(String::from).to_vec();
-    let rows: Vec<Vec<String>> = [header].into_iter().chain(rows).collect();
-    let widths: Vec<usize> = (0..HEADER.len())
-        .map(|column| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-                .max(3)
-        })
-        .collect();
-    let line = |row: &Vec<String>| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(column, (cell, &width))| {
-                // Names to the left, numbers to the right.
-                match column {
-                    0 => format!("| {cell:<width$} "),
-                    _ => format!("| {cell:>width$} "),
-                }
-            });
-        cells.collect::<String>() + "|\n"
-    };
-    let rule = widths
-        .iter()
-        .enumerate()
-        .map(|(column, &width)| match column {
-            0 => format!("|{}", "-".repeat(width + 2)),
-            _ => format!("|{}:", "-".repeat(width + 1)),
-        });
-    let mut text = line(&rows[0]) + &rule.collect::<String>() + "|\n";
-    text.extend(rows[1..].iter().map(line));
-    text
+    markdown(&HEADER, &rows.collect::<Vec<_>>())
 }
 
 /// The milliseconds of the loss out of those of a step, with their ratio: medians over the seeds.
@@ -155,24 +122,6 @@ fn legend(run: &Run, entries: &[Entry]) -> String {
          and backward, out of those of a training step without the update of the weights.{seeds}\n",
         run.config.evaluation.neighbours,
     )
-}
-
-/// The mean, with the sample standard deviation if there are several values.
-fn mean_and_spread(values: impl Iterator<Item = f64>, digits: usize) -> String {
-    let values: Vec<f64> = values.collect();
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    match values.len() {
-        0 => "-".to_string(),
-        1 => format!("{mean:.digits$}"),
-        _ => {
-            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-            format!(
-                "{mean:.digits$} ± {:.digits$}",
-                (squares / (count - 1.0)).sqrt()
-            )
-        }
-    }
 }
 
 fn results(entries: &[Entry]) -> Result<Value> {

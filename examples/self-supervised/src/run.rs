@@ -4,22 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
+use fullrank_train::run::files::{read_json, write_json};
+use fullrank_train::run::folder::{self, CONFIG};
+use fullrank_train::run::history::{self, Row};
+use fullrank_train::run::progress::show;
+use fullrank_train::run::session::Display;
+use fullrank_train::run::stop::Stop;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Method, RunConfig};
 use crate::cost::Cost;
-use crate::data::Data;
 use crate::evaluation::{Evaluation, evaluate, evaluate_pixels};
-use crate::files::write_whole;
-use crate::history::{self, Row};
 use crate::model::SelfSupervised;
 use crate::objective::Objective;
-use crate::progress::show;
-use crate::stop::Stop;
-use crate::training::{Display, Training};
+use crate::training::Training;
+use fullrank_cli::data::Data;
 
 /// A folder of results and the configuration that they come from.
 #[derive(Clone, Debug)]
@@ -92,32 +94,18 @@ pub struct Entry {
 
 /// The file that says that a training is evaluated.
 const RESULT: &str = "result.json";
-const CONFIG: &str = "config.json";
 
 impl Run {
     /// A new run in a folder below `runs`, called `name` or `run-1`, `run-2` and so on. Nothing is
     /// written before it is executed.
     pub fn start(runs: &Path, name: Option<&str>, config: RunConfig) -> Result<Self> {
-        let directory = match name {
-            Some(name) => runs.join(name),
-            None => runs.join(format!("run-{}", last_numbered(runs) + 1)),
-        };
-        if directory.join(CONFIG).exists() {
-            bail!(
-                "{} holds a run already: continue it with --resume, or choose another --name",
-                directory.display()
-            );
-        }
+        let directory = folder::new_run(runs, name)?;
         Ok(Self { directory, config })
     }
 
     /// Opens a run to continue it: `name`, or the last numbered one.
     pub fn open(runs: &Path, name: Option<&str>) -> Result<Self> {
-        let directory = match (name, last_numbered(runs)) {
-            (Some(name), _) => runs.join(name),
-            (None, 0) => bail!("there is no run to continue in {}", runs.display()),
-            (None, last) => runs.join(format!("run-{last}")),
-        };
+        let directory = folder::last_run(runs, name)?;
         let config = RunConfig::load(&directory.join(CONFIG), None)?;
         config.validate()?;
         Ok(Self { directory, config })
@@ -125,8 +113,7 @@ impl Run {
 
     /// The name of the folder.
     pub fn name(&self) -> String {
-        let name = self.directory.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+        folder::name(&self.directory)
     }
 
     /// Measures the baselines, then trains and measures every method with every seed. What an
@@ -139,7 +126,7 @@ impl Run {
         stop: &Stop,
     ) -> Result<Option<Vec<Entry>>> {
         self.check(data)?;
-        self.write_config()?;
+        folder::write_config(&self.directory, &self.config.to_json()?)?;
         let trained = self
             .config
             .methods
@@ -197,28 +184,6 @@ impl Run {
         }
         Ok(())
     }
-
-    fn write_config(&self) -> Result<()> {
-        let path = self.directory.join(CONFIG);
-        let context = || format!("writing {}", path.display());
-        fs::create_dir_all(&self.directory).with_context(context)?;
-        match path.exists() {
-            true => Ok(()),
-            false => write_whole(&path, self.config.to_json()?.as_bytes()).with_context(context),
-        }
-    }
-}
-
-/// The largest `n` of the folders `run-n` in `runs`, 0 if there is none.
-fn last_numbered(runs: &Path) -> usize {
-    let names = fs::read_dir(runs)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.ok()?.file_name().into_string().ok()?;
-            name.strip_prefix("run-")?.parse().ok()
-        });
-    names.max().unwrap_or(0)
 }
 
 /// Everything that one subject and seed needs.
@@ -238,7 +203,7 @@ impl Step<'_> {
         }
         let path = directory.join(RESULT);
         if path.exists() {
-            let mut measured = read(&path)?;
+            let mut measured: Measured = read_json(&path)?;
             if let Subject::Trained(_) = subject {
                 measured.rows = history::read(&directory.join(history::FILE))?;
             }
@@ -248,7 +213,7 @@ impl Step<'_> {
         if let Some(measured) = &computed {
             fs::create_dir_all(&directory)
                 .with_context(|| format!("creating {}", directory.display()))?;
-            write(&path, measured)?;
+            write_json(&path, measured)?;
             announce(subject, measured);
         }
         Ok(computed.filter(|_| !self.stop.requested()))
@@ -328,15 +293,4 @@ fn announce(subject: Subject, measured: &Measured) {
         accuracy.linear,
         measured.training_seconds.unwrap_or(0.0) + measured.evaluation_seconds,
     ));
-}
-
-fn read(path: &Path) -> Result<Measured> {
-    let context = || format!("reading {}", path.display());
-    let text = fs::read_to_string(path).with_context(context)?;
-    serde_json::from_str(&text).with_context(context)
-}
-
-fn write(path: &Path, measured: &Measured) -> Result<()> {
-    let context = || format!("writing {}", path.display());
-    write_whole(path, serde_json::to_string_pretty(measured)?.as_bytes()).with_context(context)
 }

@@ -1,9 +1,10 @@
 //! Configurations: defaults, what is laid over them, and what is refused.
 
 use clap::Parser;
+use fullrank_cli::data::DataName;
 use fullrank_train::optimizer::OptimizerConfig;
 use self_supervised::args::Args;
-use self_supervised::config::{DataName, RunConfig};
+use self_supervised::config::RunConfig;
 use serde_json::Value;
 
 fn json(config: &RunConfig) -> Value {

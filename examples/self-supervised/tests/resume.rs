@@ -8,13 +8,14 @@ use std::path::Path;
 use anyhow::Result;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
-use self_supervised::checkpoint::last_epoch;
+use fullrank_cli::data::Data;
+use fullrank_train::run::checkpoint::last_epoch;
+use fullrank_train::run::history::{FILE, Row, SECONDS};
+use fullrank_train::run::session::Display;
+use fullrank_train::run::stop::Stop;
 use self_supervised::config::{Method, RunConfig};
-use self_supervised::data::Data;
-use self_supervised::history::{FILE, History, Row, SECONDS};
 use self_supervised::model::SelfSupervised;
-use self_supervised::stop::Stop;
-use self_supervised::training::{Display, ENCODER, Trained, Training};
+use self_supervised::training::{ENCODER, Trained, Training};
 
 /// The bits of every weight and running statistic.
 #[derive(Default)]
@@ -144,27 +145,6 @@ fn a_torn_line_of_the_metrics_is_no_obstacle() {
 
     let text = fs::read_to_string(directory.join(FILE)).unwrap();
     assert_eq!(text.lines().count(), 1 + resumed.rows.len());
-}
-
-#[test]
-fn only_the_last_line_of_the_metrics_may_be_torn() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(FILE);
-    let resume = |text: &str| {
-        fs::write(&path, text).unwrap();
-        let rows = History::resume(&path, 1, 2).and_then(History::into_rows);
-        rows.map(|rows| (rows.len(), fs::read_to_string(&path).unwrap()))
-    };
-    let first = "split,epoch,step,metric,value\ntrain,1,1,loss,0.5\n".to_string();
-    let whole = first.clone() + "train,1,2,loss,0.25\n";
-    let kept = (2, whole.clone());
-    assert_eq!(resume(&whole).unwrap(), kept);
-    assert_eq!(resume(&format!("{whole}train,1\n")).unwrap(), kept);
-    assert_eq!(resume(&format!("{whole}\0\0\0\n")).unwrap(), kept);
-    // What is left of the last number reads as one, and a wrong one.
-    assert_eq!(resume(&whole[..whole.len() - 2]).unwrap(), (1, first));
-    let error = resume(&whole.replace("loss,0.5", "")).unwrap_err();
-    assert!(error.to_string().contains(FILE), "{error}");
 }
 
 #[test]

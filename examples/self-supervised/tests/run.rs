@@ -6,13 +6,13 @@ use std::fs;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use fullrank_cli::data::Data;
 use fullrank_train::encoder::EncoderConfig;
+use fullrank_train::run::session::Display;
+use fullrank_train::run::stop::Stop;
 use self_supervised::config::Method;
-use self_supervised::data::Data;
 use self_supervised::report;
 use self_supervised::run::Run;
-use self_supervised::stop::Stop;
-use self_supervised::training::Display;
 
 const METHODS: [Method; 5] = [
     Method::None,

@@ -23,7 +23,7 @@ pub struct CompactProgress {
 }
 
 /// Prints text and shows it at once. A terminal that has gone away is no reason to stop training.
-pub(crate) fn show(text: &str) {
+pub fn show(text: &str) {
     let mut output = std::io::stdout().lock();
     let _ = output
         .write_all(text.as_bytes())
@@ -31,7 +31,8 @@ pub(crate) fn show(text: &str) {
 }
 
 /// A metric on the line, and what it last said.
-struct Shown {
+#[derive(Clone, Debug)]
+pub struct Shown {
     metric: &'static str,
     title: &'static str,
     id: Option<MetricId>,
@@ -39,7 +40,8 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(metric: &'static str, title: &'static str) -> Self {
+    /// The metric called `metric`, shown as `title`.
+    pub fn new(metric: &'static str, title: &'static str) -> Self {
         Self {
             metric,
             title,
@@ -69,20 +71,12 @@ fn shortened(text: &str) -> String {
 }
 
 impl CompactProgress {
-    /// Progress of the training called `label`, whose loss has these terms.
-    pub fn new(label: &str, terms: &[&'static str]) -> Self {
-        let metrics = [
-            ("Loss", "loss"),
-            ("Mean singular value", "s_mu"),
-            ("Effective rank", "rank"),
-            ("Mean std", "std"),
-        ];
-        let metrics = metrics.map(|(metric, title)| Shown::new(metric, title));
-        let terms = terms.iter().map(|&name| Shown::new(name, name));
+    /// Progress of the training called `label`, with these metrics.
+    pub fn new(label: &str, shown: Vec<Shown>) -> Self {
         Self {
             label: label.to_string(),
             terminal: std::io::stdout().is_terminal(),
-            shown: metrics.into_iter().chain(terms).collect(),
+            shown,
             epochs: 0,
             epoch: 1,
             items: 0,
@@ -226,8 +220,17 @@ mod tests {
 
     #[test]
     fn a_line_with_three_terms_fits() {
-        let mut progress =
-            CompactProgress::new("VICReg", &["invariance", "variance", "covariance"]);
+        let names = [
+            "loss",
+            "s_mu",
+            "rank",
+            "std",
+            "invariance",
+            "variance",
+            "covariance",
+        ];
+        let shown = names.map(|name| Shown::new(name, name)).to_vec();
+        let mut progress = CompactProgress::new("VICReg", shown);
         progress.epochs = 100;
         let texts = [
             "20.26",

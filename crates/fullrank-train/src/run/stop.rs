@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
 use burn::train::Interrupter;
 use burn::train::logger::TrainingProgressLogger;
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
+
+use super::RunError;
 
 /// A request to stop, made by Ctrl-C or by [`Stop::request`]. Clones share the request.
 #[derive(Clone, Debug, Default)]
@@ -23,12 +24,16 @@ impl Stop {
     }
 
     /// Stops at Ctrl-C; a second one ends the process on the spot.
-    pub fn on_ctrl_c() -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If the operating system does not let the process listen.
+    pub fn on_ctrl_c() -> Result<Self, RunError> {
         let stop = Self::new();
         // The order matters: the first signal finds the flag still down, then raises it.
         flag::register_conditional_shutdown(SIGINT, 130, stop.requested.clone())
             .and_then(|_| flag::register(SIGINT, stop.requested.clone()))
-            .context("listening for Ctrl-C")?;
+            .map_err(|source| RunError::Signal { source })?;
         Ok(stop)
     }
 

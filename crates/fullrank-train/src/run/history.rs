@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
 use burn::train::logger::MetricLogger;
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{MetricDefinition, NumericEntry};
 use serde::{Deserialize, Serialize};
 
-use crate::files::write_whole;
+use super::RunError;
+use super::files::write_whole;
 
 /// One value of one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,14 +49,18 @@ struct Shared {
     steps_per_epoch: usize,
     step: usize,
     epoch_start: Instant,
-    failure: Option<anyhow::Error>,
+    failure: Option<RunError>,
 }
 
 impl History {
     /// Opens the history at `path`, keeping what it holds of the epochs up to `epoch`, the last
     /// that the resumed checkpoint has seen (0: starts anew). A last line that an interruption
     /// left unfinished is dropped.
-    pub fn resume(path: &Path, epoch: usize, steps_per_epoch: usize) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or written.
+    pub fn resume(path: &Path, epoch: usize, steps_per_epoch: usize) -> Result<Self, RunError> {
         let mut rows = match epoch {
             0 => Vec::new(),
             _ => read_interrupted(path)?,
@@ -79,8 +83,12 @@ impl History {
         })
     }
 
-    /// Every row, or the error that kept one from being written.
-    pub fn into_rows(self) -> Result<Vec<Row>> {
+    /// Every row.
+    ///
+    /// # Errors
+    ///
+    /// The one that kept a row from being written.
+    pub fn into_rows(self) -> Result<Vec<Row>, RunError> {
         self.with(|shared| match shared.failure.take() {
             Some(failure) => Err(failure),
             None => Ok(std::mem::take(&mut shared.rows)),
@@ -93,17 +101,19 @@ impl History {
 }
 
 /// Reads the rows of a file that [`History`] wrote.
-pub fn read(path: &Path) -> Result<Vec<Row>> {
-    let mut reader =
-        csv::Reader::from_path(path).with_context(|| format!("reading {}", path.display()))?;
-    let rows = reader.deserialize().collect::<Result<_, _>>();
-    rows.with_context(|| format!("reading {}", path.display()))
+///
+/// # Errors
+///
+/// If the file cannot be read or holds something else.
+pub fn read(path: &Path) -> Result<Vec<Row>, RunError> {
+    let mut reader = csv::Reader::from_path(path).map_err(RunError::read(path))?;
+    let rows: csv::Result<_> = reader.deserialize().collect();
+    rows.map_err(RunError::read(path))
 }
 
 /// Reads the rows of a file whose last line may be torn.
-fn read_interrupted(path: &Path) -> Result<Vec<Row>> {
-    let context = || format!("reading {}", path.display());
-    let bytes = fs::read(path).with_context(context)?;
+fn read_interrupted(path: &Path) -> Result<Vec<Row>, RunError> {
+    let bytes = fs::read(path).map_err(RunError::read(path))?;
     let end = bytes.iter().rposition(|&byte| byte == b'\n');
     let whole = &bytes[..end.map_or(0, |end| end + 1)];
     let mut rows: Vec<csv::Result<Row>> = csv::Reader::from_reader(whole).deserialize().collect();
@@ -111,22 +121,21 @@ fn read_interrupted(path: &Path) -> Result<Vec<Row>> {
         rows.pop();
     }
     let rows = rows.into_iter().collect::<csv::Result<_>>();
-    rows.with_context(context)
+    rows.map_err(RunError::read(path))
 }
 
-fn write(path: &Path, rows: &[Row]) -> Result<()> {
-    let context = || format!("writing {}", path.display());
-    let mut writer = csv::WriterBuilder::new()
-        .has_headers(false)
-        .from_writer(Vec::new());
-    writer
-        .write_record(["split", "epoch", "step", "metric", "value"])
-        .with_context(context)?;
-    for row in rows {
-        writer.serialize(row).with_context(context)?;
-    }
-    let bytes = writer.into_inner().map_err(|error| error.into_error());
-    write_whole(path, &bytes.with_context(context)?).with_context(context)
+fn write(path: &Path, rows: &[Row]) -> Result<(), RunError> {
+    let bytes = || -> csv::Result<Vec<u8>> {
+        let mut writer = csv::WriterBuilder::new()
+            .has_headers(false)
+            .from_writer(Vec::new());
+        writer.write_record(["split", "epoch", "step", "metric", "value"])?;
+        for row in rows {
+            writer.serialize(row)?;
+        }
+        (writer.into_inner()).map_err(|error| error.into_error().into())
+    };
+    write_whole(path, &bytes().map_err(RunError::write(path))?)
 }
 
 /// `Mean singular value` becomes `mean_singular_value`.
@@ -135,7 +144,7 @@ fn column_name(metric: &str) -> String {
 }
 
 impl Shared {
-    fn append(&mut self) -> Result<()> {
+    fn append(&mut self) -> csv::Result<()> {
         let file = File::options().append(true).open(&self.path)?;
         let mut writer = csv::WriterBuilder::new()
             .has_headers(false)
@@ -235,9 +244,35 @@ impl MetricLogger for History {
             });
             shared.epoch_start = Instant::now();
             if let Err(error) = shared.append() {
-                let context = format!("writing {}", shared.path.display());
-                shared.failure.get_or_insert(error.context(context));
+                let error = RunError::write(&shared.path)(error);
+                shared.failure.get_or_insert(error);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_line_of_the_metrics_may_be_torn() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let resume = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let rows = History::resume(&path, 1, 2).and_then(History::into_rows);
+            rows.map(|rows| (rows.len(), fs::read_to_string(&path).unwrap()))
+        };
+        let first = "split,epoch,step,metric,value\ntrain,1,1,loss,0.5\n".to_string();
+        let whole = first.clone() + "train,1,2,loss,0.25\n";
+        let kept = (2, whole.clone());
+        assert_eq!(resume(&whole).unwrap(), kept);
+        assert_eq!(resume(&format!("{whole}train,1\n")).unwrap(), kept);
+        assert_eq!(resume(&format!("{whole}\0\0\0\n")).unwrap(), kept);
+        // What is left of the last number reads as one, and a wrong one.
+        assert_eq!(resume(&whole[..whole.len() - 2]).unwrap(), (1, first));
+        let error = resume(&whole.replace("loss,0.5", "")).unwrap_err();
+        assert!(error.to_string().contains(FILE), "{error}");
     }
 }
