@@ -2,12 +2,12 @@
 
 mod bounds;
 mod loss;
-mod npy;
 mod score;
 mod settings;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use fullrank_cli::npy;
 
 /// Losses and measures of embedding matrices, from any framework
 #[derive(Parser)]

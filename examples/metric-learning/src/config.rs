@@ -1,8 +1,8 @@
 //! The configuration of a run: what is trained, on what, and for how long.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use burn::config::Config;
 use clap::ValueEnum;
 use fullrank::{SvMaxConfig, VarianceConfig, VarianceCovarianceConfig};
@@ -12,6 +12,7 @@ use fullrank_retrieval::{
 };
 use fullrank_train::encoder::EncoderConfig;
 use fullrank_train::optimizer::OptimizerConfig;
+use fullrank_train::run::settings;
 use fullrank_train::views::ViewsConfig;
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +33,6 @@ pub struct RunConfig {
     pub iterations: usize,
     /// Measure the test images and keep a checkpoint after every `n`-th step; divides `iterations`.
     pub validate_every: usize,
-    /// Stop a training whose Recall@1 on the test classes has not improved for this many validations.
-    pub patience: Option<usize>,
     /// The network whose features become the embedding.
     pub encoder: EncoderConfig,
     /// Length of the embedding, the output of one linear layer.
@@ -99,16 +98,9 @@ pub enum DataName {
 
 impl DataName {
     /// The name of the set on the command line.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::EmojiMini => "emoji-mini",
-            Self::Emoji => "emoji",
-            Self::Cub200 => "cub200",
-            Self::Cars196 => "cars196",
-            Self::StanfordOnlineProducts => "stanford-online-products",
-            Self::Folder => "folder",
-            Self::Manifest => "manifest",
-        }
+    pub fn key(self) -> String {
+        let value = self.to_possible_value().expect("no skipped value");
+        value.get_name().to_owned()
     }
 }
 
@@ -346,7 +338,6 @@ impl RunConfig {
             seeds: vec![1],
             iterations: 500,
             validate_every: 50,
-            patience: None,
             encoder: EncoderConfig::small_cnn(),
             dimensions: 128,
             views: ViewsConfig::new()
@@ -383,6 +374,37 @@ impl RunConfig {
         }
     }
 
+    /// The defaults of a set of images with a partial JSON document laid over them. `data`, if given, is
+    /// the set whatever the document says.
+    pub fn from_json(
+        text: &str,
+        data: Option<DataName>,
+        defaults: fn(DataName) -> Self,
+    ) -> Result<Self> {
+        let given = settings::parse(text)?;
+        let named = match given.pointer("/data/name") {
+            Some(name) => DataName::deserialize(name).context("in data.name")?,
+            None => DataName::EmojiMini,
+        };
+        let defaults = defaults(data.unwrap_or(named));
+        let mut config = settings::laid_over(&defaults, given)?;
+        if let Some(data) = data {
+            config.data.name = data;
+        }
+        Ok(config)
+    }
+
+    /// [`from_json`](Self::from_json) of a file.
+    pub fn load(
+        path: &Path,
+        data: Option<DataName>,
+        defaults: fn(DataName) -> Self,
+    ) -> Result<Self> {
+        let context = || format!("reading the configuration {}", path.display());
+        let text = std::fs::read_to_string(path).with_context(context)?;
+        Self::from_json(&text, data, defaults).with_context(context)
+    }
+
     /// Checks what would otherwise fail in the middle of a run.
     pub fn validate(&self) -> Result<()> {
         distinct("losses", &self.losses, |loss| loss.key().to_owned())?;
@@ -410,7 +432,6 @@ impl RunConfig {
         for (name, setting) in [
             ("dimensions", self.dimensions),
             ("spectrum_every", self.spectrum_every),
-            ("patience", self.patience.unwrap_or(1)),
         ] {
             ensure!(setting > 0, "{name} must be at least 1, got 0");
         }

@@ -1,5 +1,6 @@
 //! The images of a run.
 
+use std::fmt;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -42,11 +43,20 @@ impl Data {
             DataName::Folder => image_folder::load_zero_shot(dir()?, options)?,
             DataName::Manifest => manifest::load_zero_shot(dir()?, options)?,
         };
-        let train = Arc::new(first_classes(train, config.train_classes));
-        let test = Arc::new(first_classes(test, config.test_classes));
+        let first = |set: ImageSet, n: Option<usize>| match n {
+            Some(n) => first_classes(&set, n),
+            None => set,
+        };
+        let train = Arc::new(first(train, config.train_classes));
+        let test = Arc::new(first(test, config.test_classes));
         ensure!(!train.is_empty(), "there are no training images");
         ensure!(!test.is_empty(), "there are no test images");
         Ok(Self { train, test })
+    }
+
+    /// The training images of the first `n` classes.
+    pub fn first_training_classes(&self, n: usize) -> Arc<ImageSet> {
+        Arc::new(first_classes(&self.train, n))
     }
 
     /// The channels of an image.
@@ -55,15 +65,21 @@ impl Data {
     }
 }
 
-/// The images of the first `n` classes.
-fn first_classes(set: ImageSet, n: Option<usize>) -> ImageSet {
-    match n {
-        Some(n) => {
-            let wanted = |&index: &usize| set.label(index) < n;
-            set.subset(&(0..set.len()).filter(wanted).collect::<Vec<_>>())
-        }
-        None => set,
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [channels, height, width] = self.train.shape();
+        let (train, test) = (self.train.len(), self.test.len());
+        write!(
+            f,
+            "{train} training and {test} test images of {channels} x {height} x {width}, of other classes"
+        )
     }
+}
+
+/// The images of the first `n` classes.
+fn first_classes(set: &ImageSet, n: usize) -> ImageSet {
+    let indices: Vec<usize> = (0..set.len()).filter(|&i| set.label(i) < n).collect();
+    set.subset(&indices)
 }
 
 /// The classes of images as the losses and scores take them.
