@@ -6,7 +6,7 @@ use fullrank_train::run::files::read_json;
 
 use super::report::{Findings, recall};
 use super::{Sweep, Trace};
-use crate::config::RegularizerName;
+use crate::config::{LossName, RegularizerName};
 use crate::evaluation::{Evaluation, Usage};
 
 const RECALL: &str = "Recall@1, test classes";
@@ -72,21 +72,21 @@ fn level(name: &str, settings: impl Iterator<Item = f64>, value: f64) -> Level {
 }
 
 fn rates(sweep: &Sweep, findings: &Findings) -> Vec<TrendPanel> {
-    let rates = || sweep.grid.learning_rates.iter().copied();
     let pixels = recall(&findings.pixels).unwrap_or(f64::NAN);
-    let panel = |loss: &crate::config::LossName| TrendPanel {
-        name: loss.title().to_owned(),
-        y_label: RECALL.to_owned(),
-        trends: sweep
-            .beside(*loss)
-            .into_iter()
-            .map(|regularizer| {
-                trend(regularizer.title(), rates(), |rate| {
-                    findings.values(sweep.at_rate(*loss, regularizer, rate), recall)
-                })
+    let panel = |(loss, rates): &(LossName, Vec<f64>)| {
+        let rates = || rates.iter().copied();
+        let beside = sweep.beside(*loss).into_iter();
+        let trends = beside.map(|regularizer| {
+            trend(regularizer.title(), rates(), |rate| {
+                findings.values(sweep.at_rate(*loss, regularizer, rate), recall)
             })
-            .collect(),
-        levels: vec![level("raw pixels", rates(), pixels)],
+        });
+        TrendPanel {
+            name: loss.title().to_owned(),
+            y_label: RECALL.to_owned(),
+            trends: trends.collect(),
+            levels: vec![level("raw pixels", rates(), pixels)],
+        }
     };
     sweep.grid.losses.iter().map(panel).collect()
 }
@@ -128,7 +128,7 @@ fn batches(sweep: &Sweep, findings: &Findings) -> Vec<TrendPanel> {
 
 fn lambdas(sweep: &Sweep, findings: &Findings) -> Vec<TrendPanel> {
     let lambdas = || sweep.grid.lambdas.iter().copied();
-    let panel = |loss: &crate::config::LossName| {
+    let panel = |loss: &LossName| {
         let without = findings.values(sweep.at_lambda(*loss, 0.0), recall);
         let mean = without.iter().sum::<f64>() / without.len() as f64;
         TrendPanel {

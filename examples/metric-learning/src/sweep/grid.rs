@@ -12,10 +12,8 @@ use crate::evaluation::Evaluation;
 /// The settings of the grid.
 #[derive(Clone, Debug)]
 pub struct GridConfig {
-    /// The losses over the learning rate; the first two are the headline.
-    pub losses: Vec<LossName>,
-    /// The learning rates, by rising size.
-    pub learning_rates: Vec<f64>,
+    /// The losses, each with its learning rates by rising size; the first two are the headline.
+    pub losses: Vec<(LossName, Vec<f64>)>,
     /// The seeds of every training.
     pub seeds: Vec<u64>,
     /// The seeds more for the headline: the first two losses at the largest learning rate.
@@ -38,8 +36,13 @@ impl Default for GridConfig {
     fn default() -> Self {
         use LossName::{Angular, Contrastive, NPair, Triplet};
         Self {
-            losses: vec![Contrastive, NPair, Triplet, Angular],
-            learning_rates: vec![0.01, 0.1, 1.0],
+            losses: vec![
+                (Contrastive, vec![0.01, 0.1, 1.0]),
+                (NPair, vec![0.01, 0.1, 1.0]),
+                // It bears ten times the learning rate of the others.
+                (Triplet, vec![0.1, 1.0, 10.0]),
+                (Angular, vec![0.01, 0.1, 1.0]),
+            ],
             seeds: vec![1, 2],
             headline_seeds: vec![3],
             spread_out: vec![Contrastive, Triplet],
@@ -131,9 +134,18 @@ impl fmt::Display for Outcome {
 }
 
 impl GridConfig {
-    /// The largest learning rate.
-    pub fn largest_rate(&self) -> f64 {
-        self.learning_rates.iter().copied().fold(0.0, f64::max)
+    /// The learning rates of a loss, by rising size.
+    pub fn rates_of(&self, loss: LossName) -> &[f64] {
+        let known = self.losses.iter().find(|(name, _)| *name == loss);
+        known.map_or(&[], |(_, rates)| rates)
+    }
+
+    /// Every learning rate of some loss, by rising size.
+    pub fn all_rates(&self) -> Vec<f64> {
+        let mut rates: Vec<f64> = self.losses.iter().flat_map(|(_, r)| r).copied().collect();
+        rates.sort_by(f64::total_cmp);
+        rates.dedup();
+        rates
     }
 
     /// The points of these parts, the most important first, each once.
@@ -154,8 +166,8 @@ impl GridConfig {
     /// A configuration that names everything the grid uses, to be checked before it starts.
     pub(super) fn checked(&self, common: &RunConfig) -> RunConfig {
         let mut config = common.clone();
-        config.losses.clone_from(&self.losses);
-        config.learning_rates.clone_from(&self.learning_rates);
+        config.losses = self.losses.iter().map(|(loss, _)| *loss).collect();
+        config.learning_rates = self.all_rates();
         config.seeds.clone_from(&self.seeds);
         config.regularizers = vec![
             RegularizerName::None,
@@ -191,16 +203,17 @@ impl GridConfig {
         match part {
             Part::Lr => {
                 for &seed in &self.seeds {
-                    for &loss in &self.losses {
-                        for &rate in self.learning_rates.iter().rev() {
-                            points.extend([None, Svmax].map(|r| point(loss, r, rate, seed)));
+                    for (loss, rates) in &self.losses {
+                        for &rate in rates.iter().rev() {
+                            points.extend([None, Svmax].map(|r| point(*loss, r, rate, seed)));
                         }
                     }
                 }
                 for &seed in &self.headline_seeds {
-                    for &loss in self.losses.iter().take(2) {
-                        let rate = self.largest_rate();
-                        points.extend([None, Svmax].map(|r| point(loss, r, rate, seed)));
+                    for (loss, rates) in self.losses.iter().take(2) {
+                        for &rate in rates.last() {
+                            points.extend([None, Svmax].map(|r| point(*loss, r, rate, seed)));
+                        }
                     }
                 }
             }
@@ -229,7 +242,7 @@ impl GridConfig {
             Part::SpreadOut => {
                 for &seed in &self.seeds {
                     for &loss in &self.spread_out {
-                        let rates = self.learning_rates.iter().rev();
+                        let rates = self.rates_of(loss).iter().rev();
                         points.extend(rates.map(|&rate| point(loss, SpreadOut, rate, seed)));
                     }
                 }

@@ -86,14 +86,15 @@ impl Sweep {
 
     /// Recall@1 and `s_mu / U` of each loss and regularizer at each learning rate.
     fn rates(&self, findings: &Findings) -> String {
-        let rates = self.grid.learning_rates.iter();
+        let all = self.grid.all_rates();
+        let rates = all.iter();
         let header: Vec<String> = ["".to_owned()]
             .into_iter()
             .chain(rates.clone().map(|rate| format!("R@1, lr {rate}")))
             .chain(rates.clone().map(|rate| format!("s_mu/U, lr {rate}")))
             .collect();
         let mut rows = Vec::new();
-        for &loss in &self.grid.losses {
+        for &(loss, _) in &self.grid.losses {
             for regularizer in self.beside(loss) {
                 let at = |rate: f64| self.at_rate(loss, regularizer, rate);
                 let recalls = rates.clone().map(|&rate| findings.values(at(rate), recall));
@@ -235,7 +236,10 @@ fn table(header: &[String], rows: &[Vec<String>]) -> String {
 
 fn write_csv(path: &Path, outcomes: &[Outcome]) -> Result<()> {
     let context = || format!("writing {}", path.display());
-    let mut writer = csv::Writer::from_path(path).with_context(context)?;
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_path(path)
+        .with_context(context)?;
     writer
         .write_record([
             "loss",
