@@ -54,9 +54,23 @@ impl Data {
         Ok(Self { train, test })
     }
 
-    /// The training images of the first `n` classes.
-    pub fn first_training_classes(&self, n: usize) -> Arc<ImageSet> {
-        Arc::new(first_classes(&self.train, n))
+    /// The training images of `n` classes, or all if there are fewer, at even distances in their order,
+    /// with those classes only.
+    pub fn spaced_training_classes(&self, n: usize) -> Arc<ImageSet> {
+        let all = self.train.classes();
+        let n = n.min(all.len());
+        let chosen: Vec<usize> = (0..n).map(|place| place * all.len() / n).collect();
+        let place = |index: &usize| chosen.iter().position(|&class| class == self.train.label(*index));
+        let images: Vec<usize> = (0..self.train.len())
+            .filter(|index| place(index).is_some())
+            .collect();
+        let part = self.train.subset(&images);
+        Arc::new(ImageSet::new(
+            part.shape(),
+            part.pixels().to_vec(),
+            images.iter().filter_map(place).collect(),
+            chosen.iter().map(|&class| all[class].clone()).collect(),
+        ))
     }
 
     /// The channels of an image.

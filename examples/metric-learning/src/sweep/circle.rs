@@ -22,7 +22,7 @@ use crate::training::Training;
 /// The settings of the circles.
 #[derive(Clone, Debug)]
 pub struct CircleConfig {
-    /// The first classes of the training images, which are trained on and drawn.
+    /// How many of the training classes are trained on and drawn.
     pub classes: usize,
     /// The steps after which the images are embedded, by rising number.
     pub steps: Vec<usize>,
@@ -35,8 +35,8 @@ pub struct CircleConfig {
 impl Default for CircleConfig {
     fn default() -> Self {
         Self {
-            classes: 6,
-            steps: vec![0, 10, 25, 50, 100, 200],
+            classes: 7,
+            steps: vec![0, 10, 50, 100, 200, 400],
             learning_rate: 0.1,
             seed: 1,
         }
@@ -65,7 +65,7 @@ impl CircleConfig {
         })
     }
 
-    /// Trains on the first classes with an embedding of two dimensions; `None` if the stop came first.
+    /// Trains on the few classes with an embedding of two dimensions; `None` if the stop came first.
     pub(super) fn trace(
         &self,
         common: &RunConfig,
@@ -76,14 +76,14 @@ impl CircleConfig {
     ) -> Result<Option<Trace>> {
         let last = self.steps.iter().copied().max().unwrap_or(0);
         let data = Data {
-            train: data.first_training_classes(self.classes),
+            train: data.spaced_training_classes(self.classes),
             test: data.test.clone(),
         };
         let mut config = common.clone();
         config.dimensions = 2;
         config.iterations = last;
         config.validate_every = last;
-        config.objectives.contrastive.classes_per_batch = self.classes;
+        config.objectives.contrastive.classes_per_batch = data.train.classes().len();
         let training = Training {
             config: &config,
             cell: Cell {
@@ -126,7 +126,7 @@ impl CircleConfig {
         }
         Ok(Some(Trace {
             regularizer,
-            classes: data.train.classes()[..self.classes].to_vec(),
+            classes: data.train.classes().to_vec(),
             labels: data.train.labels().to_vec(),
             snapshots,
         }))

@@ -1,6 +1,7 @@
 //! The figures of a sweep, each written when its part has begun.
 
 use anyhow::Result;
+use fullrank::Bounds;
 use fullrank_train::plots::{self, Circle, Level, Palette, Trend, TrendPanel};
 use fullrank_train::run::files::read_json;
 
@@ -152,7 +153,7 @@ fn circles(sweep: &Sweep) -> Result<()> {
         }
         let trace: Trace = read_json(&path)?;
         let circles = trace.snapshots.iter().map(|(step, points)| Circle {
-            name: format!("step {step}"),
+            name: format!("step {step}, s_mu/U {:.2}", plane_share(points)),
             points: trace.labels.iter().copied().zip(points.iter().copied()).collect(),
         });
         rows.push((regularizer.title().to_owned(), circles.collect()));
@@ -165,4 +166,26 @@ fn circles(sweep: &Sweep) -> Result<()> {
         plots::save(sweep.directory.join("circle.svg"), &svg)?;
     }
     Ok(())
+}
+
+/// `s_mu / U` of points of the unit circle: from the two eigenvalues of their second moments.
+fn plane_share(points: &[[f64; 2]]) -> f64 {
+    let moment = |i: usize, j: usize| points.iter().map(|p| p[i] * p[j]).sum::<f64>();
+    let (a, b, c) = (moment(0, 0), moment(0, 1), moment(1, 1));
+    let (middle, half) = ((a + c) / 2.0, ((a - c) / 2.0).hypot(b));
+    let roots = (middle + half).sqrt() + (middle - half).max(0.0).sqrt();
+    roots / 2.0 / Bounds::new(points.len(), 2).upper
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plane_share;
+
+    #[test]
+    fn a_right_angle_uses_the_plane_and_a_line_does_not() {
+        let share = plane_share(&[[1.0, 0.0], [0.0, -1.0]]);
+        assert!((share - 1.0).abs() < 1e-12);
+        let share = plane_share(&[[0.6, 0.8], [-0.6, -0.8], [0.6, 0.8]]);
+        assert!((share - 0.5_f64.sqrt()).abs() < 1e-7, "{share}");
+    }
 }

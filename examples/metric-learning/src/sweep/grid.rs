@@ -211,7 +211,7 @@ impl GridConfig {
                 }
                 for &seed in &self.headline_seeds {
                     for (loss, rates) in self.losses.iter().take(2) {
-                        for &rate in rates.last() {
+                        if let Some(&rate) = rates.last() {
                             points.extend([None, Svmax].map(|r| point(*loss, r, rate, seed)));
                         }
                     }

@@ -60,8 +60,8 @@ pub struct Sweep {
 /// The defaults of a sweep's trainings: those of a run, but shorter, and measured at the end only.
 pub fn defaults(data: DataName) -> RunConfig {
     let mut config = RunConfig::defaults(data);
-    config.iterations = 200;
-    config.validate_every = 200;
+    config.iterations = 250;
+    config.validate_every = 250;
     config.spectrum_every = 50;
     config.evaluation.nmi = false;
     config
