@@ -1,9 +1,14 @@
 //! The `fullrank` command.
 
 mod bounds;
+mod embeddings;
+mod inspect;
 mod loss;
 mod score;
 mod settings;
+mod table;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -19,15 +24,18 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Inspect(inspect::InspectArgs),
     Loss(loss::LossArgs),
     Score(score::ScoreArgs),
     Bounds(bounds::BoundsArgs),
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     match Cli::parse().command {
+        Command::Inspect(args) => return inspect::run(&args),
         Command::Loss(args) => loss::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Bounds(args) => bounds::run(&args),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

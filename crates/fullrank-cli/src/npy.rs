@@ -2,12 +2,14 @@
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use npyz::{NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
+use npyz::{NpyFile, Order, TypeChar, WriterBuilder};
+
+use crate::embeddings::npy::Header;
 
 /// Reads a two-dimensional matrix of f32 or f64, in C or Fortran order.
 ///
@@ -23,8 +25,7 @@ fn read_matrix(path: &Path) -> Result<TensorData> {
     let file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut reader = BufReader::new(file);
-    let header = NpyHeader::from_reader(&mut reader).context("not an .npy file")?;
-    let offset = reader.stream_position()?;
+    let header = Header::read(&mut reader, length)?;
 
     let &[rows, dims] = header.shape() else {
         bail!(
@@ -36,25 +37,17 @@ fn read_matrix(path: &Path) -> Result<TensorData> {
         rows > 0 && dims > 0,
         "expected a matrix with entries, found shape [{rows}, {dims}]"
     );
-    let npyz::DType::Plain(dtype) = header.dtype() else {
-        bail!("expected f32 or f64, found a structured type");
-    };
+    let dtype = header
+        .dtype()
+        .context("expected f32 or f64, found a structured type")?;
     let width = match (dtype.type_char(), dtype.size_field()) {
         (TypeChar::Float, width @ (4 | 8)) => width,
         _ => bail!("expected f32 or f64, found {dtype}"),
     };
-    // The header's claim, against what is there, before anything is allocated.
-    let expected = rows
-        .checked_mul(dims)
-        .and_then(|entries| entries.checked_mul(width));
-    ensure!(
-        expected == Some(length - offset),
-        "the header says {rows} x {dims} entries of {width} bytes, but {} bytes follow it at byte {offset}",
-        length - offset
-    );
+    header.check_length("entries", width as usize)?;
 
     let order = header.order();
-    let file = NpyFile::with_header(header, reader);
+    let file = NpyFile::with_header(header.into_inner(), reader);
     let shape = [usize::try_from(rows)?, usize::try_from(dims)?];
     Ok(if width == 4 {
         TensorData::new(row_major::<f32, _>(file, shape, order)?, shape)
@@ -101,28 +94,23 @@ fn read_vector(path: &Path) -> Result<Vec<i64>> {
     let file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut reader = BufReader::new(file);
-    let header = NpyHeader::from_reader(&mut reader).context("not an .npy file")?;
-    let offset = reader.stream_position()?;
+    let header = Header::read(&mut reader, length)?;
 
     let &[labels] = header.shape() else {
         bail!("expected labels [batch], found shape {:?}", header.shape());
     };
     ensure!(labels > 0, "expected labels, found none");
-    let npyz::DType::Plain(dtype) = header.dtype() else {
-        bail!("expected integers, found a structured type");
-    };
+    let dtype = header
+        .dtype()
+        .context("expected integers, found a structured type")?;
     let (kind, width) = (dtype.type_char(), dtype.size_field());
     ensure!(
         matches!(kind, TypeChar::Int | TypeChar::Uint) && matches!(width, 1 | 2 | 4 | 8),
         "expected integers, found {dtype}"
     );
-    ensure!(
-        labels.checked_mul(width) == Some(length - offset),
-        "the header says {labels} labels of {width} bytes, but {} bytes follow it at byte {offset}",
-        length - offset
-    );
+    header.check_length("labels", width as usize)?;
 
-    let file = NpyFile::with_header(header, reader);
+    let file = NpyFile::with_header(header.into_inner(), reader);
     match (kind, width) {
         (TypeChar::Int, 1) => whole::<i8, _>(file),
         (TypeChar::Int, 2) => whole::<i16, _>(file),

@@ -9,7 +9,7 @@ pub mod loader;
 pub mod metrics;
 pub mod optimizer;
 pub mod plots;
-pub mod recall;
+pub mod report;
 pub mod resnet;
 pub mod run;
 pub mod schedule;

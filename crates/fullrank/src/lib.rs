@@ -3,6 +3,8 @@
 mod barlow_twins;
 mod bounds;
 mod covariance;
+#[cfg(feature = "spectrum")]
+pub mod diagnostics;
 #[cfg(feature = "host-solver")]
 mod host_correlation;
 mod host_device;
@@ -31,6 +33,8 @@ mod vicreg;
 pub use barlow_twins::{BarlowTwins, BarlowTwinsConfig};
 pub use bounds::Bounds;
 pub use covariance::{Covariance, CovarianceConfig};
+#[cfg(feature = "spectrum")]
+pub use diagnostics::Diagnostics;
 pub use regularizer::{Regularizer, RegularizerConfig, RegularizerSum};
 #[cfg(feature = "spectrum")]
 pub use spectrum::{rankme, singular_values};

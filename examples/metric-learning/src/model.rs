@@ -11,11 +11,10 @@ use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use fullrank::unit_rows;
 use fullrank_train::encoder::Encoder;
 use fullrank_train::metrics::{EmbeddingInput, TermsInput};
-use fullrank_train::recall::LabelledEmbeddings;
 
 use crate::batches::ImageBatch;
 use crate::config::RunConfig;
-use crate::objective::Objective;
+use crate::objective::{Objective, label_tensor};
 
 /// A network from images to embeddings: what is trained, kept and measured.
 #[derive(Module, Debug)]
@@ -87,11 +86,11 @@ impl MetricLearning {
             .into_iter()
             .filter_map(|(name, term)| Some((name, term?)));
         let unit = unit_rows(embeddings.without_autodiff());
+        let labels = label_tensor(&batch.labels, &unit.device());
         Output {
             loss: loss.total,
             terms: TermsInput::new(given),
-            embeddings: EmbeddingInput::new(unit.clone()),
-            labelled: LabelledEmbeddings::new(unit, batch.labels),
+            embeddings: EmbeddingInput::labelled(unit, labels),
         }
     }
 }
@@ -102,7 +101,6 @@ pub struct Output {
     pub loss: Tensor<1>,
     terms: TermsInput,
     embeddings: EmbeddingInput,
-    labelled: LabelledEmbeddings,
 }
 
 impl ItemLazy for Output {
@@ -130,12 +128,6 @@ impl Adaptor<TermsInput> for Output {
 impl Adaptor<EmbeddingInput> for Output {
     fn adapt(&self) -> EmbeddingInput {
         self.embeddings.clone()
-    }
-}
-
-impl Adaptor<LabelledEmbeddings> for Output {
-    fn adapt(&self) -> LabelledEmbeddings {
-        self.labelled.clone()
     }
 }
 

@@ -117,7 +117,8 @@ impl Objective {
     }
 }
 
-fn label_tensor(labels: &[i64], device: &Device) -> Tensor<1, Int> {
+/// The classes of a batch on a device, off autodiff.
+pub fn label_tensor(labels: &[i64], device: &Device) -> Tensor<1, Int> {
     let data = TensorData::new(labels.to_vec(), [labels.len()]);
     Tensor::from_data(data, &device.clone().without_autodiff())
 }

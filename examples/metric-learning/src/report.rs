@@ -99,7 +99,7 @@ fn curves(run: &Run, entries: &[Entry]) -> String {
     let panels = [
         (
             "valid",
-            "recall_at_1",
+            "recall@1",
             "Recall@1, test classes",
             "share of the images",
         ),

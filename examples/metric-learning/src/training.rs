@@ -10,8 +10,9 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::Learner;
 use burn::train::metric::LossMetric;
-use fullrank_train::metrics::{EffectiveRankMetric, MeanSingularValueMetric, TermMetric};
-use fullrank_train::recall::RecallMetric;
+use fullrank_train::metrics::{
+    EffectiveRankMetric, MeanSingularValueMetric, RetrievalMetric, TermMetric,
+};
 use fullrank_train::run::RunError;
 use fullrank_train::run::history::Row;
 use fullrank_train::run::progress::Shown;
@@ -107,7 +108,7 @@ impl Training<'_> {
                     MeanSingularValueMetric::new().every(every),
                     EffectiveRankMetric::new().every(every),
                 ))
-                .metric_valid_numeric(RecallMetric::new(1));
+                .metric_valid_numeric(RetrievalMetric::recall_at(1));
             let terms = terms.iter().map(|&name| TermMetric::new(name));
             terms.fold(training, |training, term| training.metrics((term,)))
         })?;

@@ -2,7 +2,7 @@
 //! the batch from collapsing.
 
 use burn::tensor::Tensor;
-use fullrank::{BarlowTwins, SvMax, Terms, Variance, VicReg};
+use fullrank::{BarlowTwins, SvMax, Terms, Variance, VicReg, unit_rows};
 
 use crate::config::{Method, ObjectivesConfig};
 
@@ -174,10 +174,4 @@ fn mean_squared_difference(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
 /// The mean over the rows of the squared distance between unit rows.
 fn unit_distance(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
     (unit_rows(a) - unit_rows(b)).square().sum_dim(1).mean()
-}
-
-fn unit_rows(rows: Tensor<2>) -> Tensor<2> {
-    // The root of zero has no gradient; 1e-24 is far below the square of any row that matters.
-    let norms = (rows.clone().square().sum_dim(1) + 1e-24).sqrt();
-    rows / norms
 }

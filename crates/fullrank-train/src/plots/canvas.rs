@@ -86,9 +86,19 @@ pub(super) fn text_width(text: &str, size: f64) -> f64 {
     em * size
 }
 
+/// The form of the points of a class, so that color is not all that tells classes apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    Disc,
+    Square,
+    Triangle,
+}
+
 /// The surface a plot is drawn on.
 pub(super) struct Canvas<'a> {
     backend: SVGBackend<'a>,
+    /// Elements that plotters has no name for; they lie above its own.
+    above: String,
 }
 
 impl Canvas<'_> {
@@ -108,11 +118,73 @@ impl Canvas<'_> {
 
     /// A horizontal dashed line.
     pub(super) fn dashes(&mut self, y: f64, from: f64, to: f64, color: RGBColor, width: f64) {
-        let mut x = from;
-        while x < to {
-            self.line((x, y), ((x + 5.0).min(to), y), color, width);
-            x += 9.0;
+        let ((x1, y1), (x2, y2)) = (units((from, y)), units((to, y)));
+        let (width, color) = ((width * UNITS).round(), hex(color));
+        self.above += &format!(
+            "<line stroke=\"{color}\" stroke-width=\"{width}\" stroke-dasharray=\"50 40\" \
+             x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\"/>\n"
+        );
+    }
+
+    /// A dashed circle.
+    pub(super) fn dashed_circle(&mut self, center: Point, radius: f64, color: RGBColor) {
+        let ((cx, cy), r) = (units(center), (radius * UNITS).round());
+        self.above += &format!(
+            "<circle fill=\"none\" stroke=\"{}\" stroke-width=\"13\" stroke-dasharray=\"50 40\" \
+             cx=\"{cx}\" cy=\"{cy}\" r=\"{r}\"/>\n",
+            hex(color)
+        );
+    }
+
+    /// The same mark at each of `centers`, about `size` pixels wide, as one path.
+    pub(super) fn marks(&mut self, centers: &[Point], mark: Mark, size: f64, color: RGBColor) {
+        let size = (size * UNITS).round() as i32;
+        let half = size / 2;
+        let path: String = centers
+            .iter()
+            .map(|&center| {
+                let (x, y) = units(center);
+                match mark {
+                    Mark::Disc => format!("M{x} {y}h0"),
+                    Mark::Square => {
+                        format!("M{} {}h{size}v{size}h-{size}z", x - half, y - half)
+                    }
+                    Mark::Triangle => {
+                        format!("M{x} {}l{half} {size}h-{}z", y - half, 2 * half)
+                    }
+                }
+            })
+            .collect();
+        let color = hex(color);
+        let paint = match mark {
+            // A line of no length with round ends.
+            Mark::Disc => format!(
+                "fill=\"none\" stroke=\"{color}\" stroke-width=\"{size}\" stroke-linecap=\"round\""
+            ),
+            Mark::Square | Mark::Triangle => format!("fill=\"{color}\" stroke=\"none\""),
+        };
+        if !centers.is_empty() {
+            self.above += &format!("<path {paint} d=\"{path}\"/>\n");
         }
+    }
+
+    /// A raster image, given as a data URI, stretched without smoothing.
+    pub(super) fn image(&mut self, upper_left: Point, lower_right: Point, data_uri: &str) {
+        let ((x, y), (right, bottom)) = (units(upper_left), units(lower_right));
+        let (width, height) = (right - x, bottom - y);
+        self.above += &format!(
+            "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" \
+             preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" \
+             href=\"{data_uri}\"/>\n"
+        );
+    }
+
+    pub(super) fn outline(&mut self, upper_left: Point, lower_right: Point, color: RGBColor) {
+        let style = stroke(color, 1.0);
+        drawn(
+            self.backend
+                .draw_rect(units(upper_left), units(lower_right), &style, false),
+        );
     }
 
     pub(super) fn rect(&mut self, upper_left: Point, lower_right: Point, color: RGBColor) {
@@ -156,6 +228,10 @@ fn units((x, y): Point) -> (i32, i32) {
     ((x * UNITS).round() as i32, (y * UNITS).round() as i32)
 }
 
+pub(super) fn hex(color: RGBColor) -> String {
+    format!("#{:02X}{:02X}{:02X}", color.0, color.1, color.2)
+}
+
 fn stroke(color: RGBColor, width: f64) -> ShapeStyle {
     color.stroke_width((width * UNITS).round() as u32)
 }
@@ -189,10 +265,11 @@ pub(super) fn document(
 ) -> String {
     let (unit_width, unit_height) = units((width, height));
     let mut body = String::new();
-    {
+    let above = {
         let size = (unit_width as u32, unit_height as u32);
         let mut canvas = Canvas {
             backend: SVGBackend::with_string(&mut body, size),
+            above: String::new(),
         };
         canvas.rect((0.0, 0.0), (width, height), WHITE);
         let heading = Text::new(16.0, HPos::Center)
@@ -201,16 +278,18 @@ pub(super) fn document(
         canvas.text(title, (width / 2.0, 22.0), heading);
         paint(&mut canvas);
         drawn(canvas.backend.present());
-    }
+        std::mem::take(&mut canvas.above)
+    };
     // plotters writes one size for the page and its units, and no text alternative.
     let elements = body
         .split_once('\n')
         .map_or("", |(_header, elements)| elements);
     let elements = elements.replace(" opacity=\"1\"", "");
+    let elements = elements.trim_end().trim_end_matches("</svg>");
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{width}\" \
          height=\"{height}\" viewBox=\"0 0 {unit_width} {unit_height}\" \
-         stroke-linejoin=\"round\">\n<title>{}</title>\n<desc>{}</desc>\n{elements}",
+         stroke-linejoin=\"round\">\n<title>{}</title>\n<desc>{}</desc>\n{elements}{above}</svg>\n",
         escaped(title),
         escaped(description),
     )

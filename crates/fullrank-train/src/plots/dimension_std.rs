@@ -3,6 +3,7 @@ use super::axis::Axis;
 use super::canvas::{INK, document};
 use super::legend::{self, Entry, Sample};
 use super::panel::{ABOVE, BELOW, Frame, LEFT, Panel};
+use super::spectrum_in_bounds::{figure, short};
 
 /// The standard deviation of each dimension over the samples, of one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,12 +84,58 @@ pub fn dimension_std(
                     .map(|run| palette.color(&run.name))
                     .zip(values)
                     .collect(),
-                level,
+                levels: level.map(|level| (INK, level)).into_iter().collect(),
             };
             panel.draw(canvas, frame);
         }
         legend::draw(canvas, &entries, (20.0, legend_top), legend_width, true);
     })
+}
+
+/// The standard deviation of each dimension of one embedding, sorted descending. `level`, with its
+/// name, is drawn dashed.
+pub fn sorted_std(
+    title: &str,
+    name: &str,
+    std: &[f64],
+    level: Option<(f64, String)>,
+    palette: &Palette,
+) -> String {
+    let color = palette.color(name);
+    let level = level.filter(|(level, _)| super::drawable(*level));
+    let mut entries = vec![Entry {
+        text: format!("{} dimensions of {name}", std.len()),
+        color,
+        sample: Sample::Line,
+    }];
+    entries.extend(level.iter().map(|(level, name)| Entry {
+        text: format!("{name} = {}", short(*level)),
+        color: INK,
+        sample: Sample::Dashes,
+    }));
+    let points = sorted(std);
+    let drawn = points.iter().map(|point| point.1);
+    let ends = (points.first(), points.last());
+    let description = match ends {
+        (Some(greatest), Some(least)) => format!(
+            "Standard deviation of each of {} dimensions, sorted descending, from {} down to {}.",
+            std.len(),
+            short(greatest.1),
+            short(least.1),
+        ),
+        _ => "No standard deviations.".to_string(),
+    };
+    let level = level.map(|(level, _)| level);
+    let panel = Panel {
+        title: "",
+        x_label: "dimension, largest first",
+        y_label: "standard deviation",
+        x: Axis::indices(points.len(), 6),
+        y: Axis::rounded(drawn.chain(level).chain([0.0]), 5),
+        lines: vec![(color, points.clone())],
+        levels: level.map(|level| (INK, level)).into_iter().collect(),
+    };
+    figure(title, &description, &panel, &entries, |_, _| {})
 }
 
 fn sorted(values: &[f64]) -> Vec<(f64, f64)> {

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 use plotters::style::text_anchor::HPos;
 
 use super::Palette;
-use super::canvas::{Canvas, Point, Text, text_width};
+use super::canvas::{Canvas, Mark, Point, Text, text_width};
 
 const SIZE: f64 = 12.0;
 const ROW: f64 = 19.0;
@@ -17,6 +17,9 @@ pub(super) enum Sample {
     Line,
     Dashes,
     Box,
+    /// An upright stroke.
+    Tick,
+    Mark(Mark),
 }
 
 pub(super) struct Entry {
@@ -80,6 +83,12 @@ pub(super) fn draw(
             match entry.sample {
                 Sample::Line => canvas.line((x, y), (x + SAMPLE, y), entry.color, 2.5),
                 Sample::Dashes => canvas.dashes(y, x, x + SAMPLE, entry.color, 1.3),
+                Sample::Mark(mark) => {
+                    canvas.marks(&[(x + SAMPLE - 7.0, y)], mark, 8.0, entry.color);
+                }
+                Sample::Tick => {
+                    canvas.rect((x + 11.5, y - 8.0), (x + 14.5, y + 8.0), entry.color);
+                }
                 Sample::Box => {
                     canvas.rect((x + 6.0, y - 5.5), (x + SAMPLE, y + 5.5), entry.color);
                 }

@@ -1,7 +1,7 @@
 use plotters::style::RGBColor;
 
 /// The colors of Okabe and Ito (2008) that keep their contrast on white, strongest first.
-const OKABE_ITO: [RGBColor; 7] = [
+pub(super) const OKABE_ITO: [RGBColor; 7] = [
     RGBColor(0x00, 0x72, 0xB2),
     RGBColor(0xD5, 0x5E, 0x00),
     RGBColor(0x00, 0x9E, 0x73),
@@ -12,7 +12,7 @@ const OKABE_ITO: [RGBColor; 7] = [
 ];
 
 /// What a name outside the palette gets: baselines.
-const BASELINE: RGBColor = RGBColor(0x80, 0x80, 0x80);
+pub(super) const BASELINE: RGBColor = RGBColor(0x80, 0x80, 0x80);
 
 /// The color of each method, the same in every plot.
 ///

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 use plotters::style::text_anchor::HPos;
 
 use super::axis::Axis;
-use super::canvas::{AXIS, Canvas, GRID, INK, Point, Text};
+use super::canvas::{AXIS, Canvas, GRID, Point, Text};
 
 /// Room left of the axes for tick labels and the axis title.
 pub(super) const LEFT: f64 = 62.0;
@@ -23,7 +23,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    fn right(&self) -> f64 {
+    pub(super) fn right(&self) -> f64 {
         self.left + self.width
     }
 
@@ -45,18 +45,18 @@ pub(super) struct Panel<'a> {
     pub(super) x: Axis,
     pub(super) y: Axis,
     pub(super) lines: Vec<(RGBColor, Vec<Point>)>,
-    /// A dashed line across the panel.
-    pub(super) level: Option<f64>,
+    /// Dashed lines across the panel.
+    pub(super) levels: Vec<(RGBColor, f64)>,
 }
 
 impl Panel<'_> {
     pub(super) fn draw(&self, canvas: &mut Canvas<'_>, frame: Frame) {
         heading(canvas, frame, self.title);
         x_axis(canvas, frame, &self.x, self.x_label);
-        self.y_axis(canvas, frame);
-        if let Some(level) = self.level {
+        y_axis(canvas, frame, &self.y, self.y_label);
+        for &(color, level) in &self.levels {
             let (left, y) = frame.at(0.0, self.y.place(level));
-            canvas.dashes(y, left, frame.right(), INK, 1.3);
+            canvas.dashes(y, left, frame.right(), color, 1.3);
         }
         for (color, points) in &self.lines {
             let places: Vec<Point> = points
@@ -79,22 +79,23 @@ impl Panel<'_> {
             canvas.text("no data", frame.at(0.5, 0.5), Text::new(12.0, HPos::Center));
         }
     }
+}
 
-    fn y_axis(&self, canvas: &mut Canvas<'_>, frame: Frame) {
-        for (share, text) in self.y.ticks() {
-            let (left, y) = frame.at(0.0, *share);
-            if *share > 0.0 {
-                canvas.line((left, y), (frame.right(), y), GRID, 1.0);
-            }
-            canvas.text(text, (left - 7.0, y), Text::new(11.0, HPos::Right));
+/// The y axis with its grid.
+pub(super) fn y_axis(canvas: &mut Canvas<'_>, frame: Frame, axis: &Axis, title: &str) {
+    for (share, text) in axis.ticks() {
+        let (left, y) = frame.at(0.0, *share);
+        if *share > 0.0 {
+            canvas.line((left, y), (frame.right(), y), GRID, 1.0);
         }
-        canvas.line(frame.at(0.0, 0.0), frame.at(0.0, 1.0), AXIS, 1.0);
-        let middle = (frame.left - LEFT + 12.0, frame.top + frame.height / 2.0);
-        let how = Text::new(12.0, HPos::Center)
-            .upright()
-            .fit(self.y_label, frame.height + 20.0);
-        canvas.text(self.y_label, middle, how);
+        canvas.text(text, (left - 7.0, y), Text::new(11.0, HPos::Right));
     }
+    canvas.line(frame.at(0.0, 0.0), frame.at(0.0, 1.0), AXIS, 1.0);
+    let middle = (frame.left - LEFT + 12.0, frame.top + frame.height / 2.0);
+    let how = Text::new(12.0, HPos::Center)
+        .upright()
+        .fit(title, frame.height + 20.0);
+    canvas.text(title, middle, how);
 }
 
 pub(super) fn heading(canvas: &mut Canvas<'_>, frame: Frame, title: &str) {

@@ -21,12 +21,12 @@ pub struct Spectrum {
 }
 
 impl Spectrum {
-    fn bounds(&self) -> Option<Bounds> {
+    pub(super) fn bounds(&self) -> Option<Bounds> {
         (self.rows > 0 && self.columns > 0).then(|| Bounds::new(self.rows, self.columns))
     }
 
     /// The mean singular value as a share of U. Values cut off the end of the list count as zero.
-    fn share_of_bound(&self) -> Option<f64> {
+    pub(super) fn share_of_bound(&self) -> Option<f64> {
         let bounds = self.bounds()?;
         let values: Vec<f64> = self
             .singular_values
@@ -38,7 +38,7 @@ impl Spectrum {
         (!values.is_empty()).then_some(mean / bounds.upper)
     }
 
-    fn points(&self) -> Vec<(f64, f64)> {
+    pub(super) fn points(&self) -> Vec<(f64, f64)> {
         let level = self.bounds().map_or(f64::NAN, |bounds| bounds.upper);
         (1_u32..)
             .zip(&self.singular_values)
@@ -169,11 +169,11 @@ pub(super) fn panel<'a>(
         x: Axis::indices(longest, 6),
         y: y_axis(on_scale),
         lines,
-        level: Some(1.0),
+        levels: vec![(INK, 1.0)],
     }
 }
 
-fn y_axis(spectra: &[(&str, &Spectrum)]) -> Axis {
+pub(super) fn y_axis(spectra: &[(&str, &Spectrum)]) -> Axis {
     let values: Vec<f64> = spectra
         .iter()
         .flat_map(|(_, spectrum)| spectrum.points())

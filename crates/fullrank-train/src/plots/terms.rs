@@ -54,7 +54,7 @@ pub fn terms_over_time(title: &str, x_label: &str, terms: &[Term], palette: &Pal
                     .iter()
                     .map(|series| (palette.color(&series.name), series.points.clone()))
                     .collect(),
-                level: None,
+                levels: vec![],
             };
             panel.draw(canvas, grid.frame(index));
         }

@@ -107,7 +107,7 @@ impl TrendPanel {
             lines: lines
                 .map(|trend| (palette.color(&trend.name), trend.means().collect()))
                 .collect(),
-            level: None,
+            levels: Vec::new(),
         };
         panel.draw(canvas, frame);
         let place = |(x, y)| frame.at(panel.x.place(x), panel.y.place(y));

@@ -1,0 +1,64 @@
+//! Matrices of numpy's .npz files: zip archives of .npy files.
+
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use npyz::Order;
+use npyz::npz::array_name_from_file_name;
+use zip::ZipArchive;
+
+use super::npy::Header;
+use super::{Sink, blocks, choose, matrix_shape};
+
+/// Reads a matrix of a .npz file: that of the name, or the only one.
+pub(super) fn read_matrix(path: &Path, name: Option<&str>, sink: &mut dyn Sink) -> Result<()> {
+    let file = BufReader::new(File::open(path)?);
+    let mut archive = ZipArchive::new(file).context("not an .npz file")?;
+    let names: Vec<String> = (archive.file_names())
+        .filter_map(|file| array_name_from_file_name(file).map(str::to_owned))
+        .collect();
+    let mut arrays = Vec::new();
+    let mut unread = None;
+    for name in names {
+        let entry = archive.by_name(&format!("{name}.npy"));
+        let header = entry.map_err(anyhow::Error::from).and_then(|mut entry| {
+            let length = entry.size();
+            Header::read(&mut entry, length)
+        });
+        match header.with_context(|| format!("in array '{name}'")) {
+            Ok(header) => arrays.push((name, header.shape().to_vec())),
+            Err(error) => unread = Some(error),
+        }
+    }
+    // Others in the archive may be of any kind.
+    if let (true, Some(error)) = (arrays.is_empty(), unread) {
+        return Err(error);
+    }
+    arrays.sort();
+    let name = choose(&arrays, name)?;
+    let entry = archive.by_name(&format!("{name}.npy"))?;
+    read_entry(entry, sink).with_context(|| format!("in array '{name}'"))
+}
+
+fn read_entry(mut entry: zip::read::ZipFile<'_>, sink: &mut dyn Sink) -> Result<()> {
+    let length = entry.size();
+    let header = Header::read(&mut entry, length)?;
+    let (shape, element) = (matrix_shape(header.shape())?, header.element()?);
+    header.check_length("entries", element.width())?;
+    match header.order() {
+        Order::C => {
+            blocks::by_rows(&mut entry, shape, element, sink)?;
+            // The end of the entry, where its checksum is verified.
+            entry.read_to_end(&mut Vec::new())?;
+            Ok(())
+        }
+        Order::Fortran => {
+            // Grows with what there is, not with what is claimed.
+            let mut bytes = Vec::new();
+            entry.take(length).read_to_end(&mut bytes)?;
+            blocks::by_columns(Cursor::new(bytes), 0, shape, element, sink)
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! `fullrank inspect`: how much of its space an embedding uses.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use fullrank::diagnostics::{
+    Accumulator, COLLAPSED_BELOW, DEAD_BELOW, DEAD_SHARE_ABOVE, Diagnostics, DiagnosticsError,
+    NonFinite, PARTLY_COLLAPSED_BELOW,
+};
+use serde_json::{Map, Value, json};
+
+use crate::embeddings::{self, Sink};
+use crate::{npy, table};
+
+/// How much of its space an embedding uses, and whether it has collapsed
+///
+/// Reads matrices [batch, dim] from .npy, .npz, .safetensors and .csv files, written by any framework, and
+/// computes in f64. Large files are read in blocks.
+#[derive(Args)]
+#[command(after_long_help = thresholds())]
+pub(crate) struct InspectArgs {
+    /// The embeddings: a column each
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The label of each row, the same for all files: a .npy file of integers
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Which array of .npz and .safetensors files that hold several
+    #[arg(long, value_name = "NAME")]
+    tensor: Option<String>,
+    /// Also the differences to the first file
+    #[arg(long)]
+    compare: bool,
+    /// Print one JSON object, or with several files an array of them
+    #[arg(long)]
+    json: bool,
+}
+
+fn thresholds() -> String {
+    format!(
+        "The verdict rests on two shares of what random isotropic rows of the same shape reach: that of the \
+         effective rank, and that of the mean singular value above its lower bound. 'collapsed': the smaller is \
+         below {COLLAPSED_BELOW}, or every dimension is dead. 'partly collapsed': it is below {PARTLY_COLLAPSED_BELOW}, or more \
+         than {} % of the dimensions are dead. A dimension is dead if its standard deviation is at most {DEAD_BELOW} \
+         times the root mean square of all entries.\n\n\
+         Exit code: 0, or 2 if a file has entries that are NaN or infinite, or 1 after any other error.",
+        100.0 * DEAD_SHARE_ABOVE
+    )
+}
+
+/// What was found in a file.
+enum Found {
+    Figures(Box<Diagnostics>),
+    NotFinite(NonFinite),
+}
+
+pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
+    let labels = args.labels.as_ref().map(|path| npy::read_labels(path));
+    let labels = labels.transpose()?;
+    let mut inspected = Vec::new();
+    for path in &args.files {
+        let found = inspect(path, args.tensor.as_deref(), labels.as_deref())
+            .with_context(|| path.display().to_string())?;
+        inspected.push((path.display().to_string(), found));
+    }
+    if args.json {
+        print_json(&inspected, args.compare)?;
+    } else {
+        print_table(&inspected, args.compare);
+    }
+    let mut code = ExitCode::SUCCESS;
+    for (file, found) in &inspected {
+        if let Found::NotFinite(found) = found {
+            eprintln!("Error: {file}: {found}");
+            code = ExitCode::from(2);
+        }
+    }
+    Ok(code)
+}
+
+/// The figures of the matrix in a file.
+fn inspect(path: &Path, tensor: Option<&str>, labels: Option<&[i64]>) -> Result<Found> {
+    let mut rows = Inspected {
+        labels,
+        row: 0,
+        dims: 0,
+        accumulator: None,
+    };
+    embeddings::read(path, tensor, &mut rows)?;
+    if let Some(labels) = labels {
+        let row = rows.row;
+        ensure!(
+            row == labels.len(),
+            "there are {row} rows but {} labels",
+            labels.len()
+        );
+    }
+    let accumulator = rows.accumulator.context("no rows")?;
+    match accumulator.finish() {
+        Ok(diagnostics) => Ok(Found::Figures(Box::new(diagnostics))),
+        Err(DiagnosticsError::NotFinite(found)) => Ok(Found::NotFinite(found)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Rows on their way from a file to their figures.
+struct Inspected<'a> {
+    labels: Option<&'a [i64]>,
+    row: usize,
+    dims: usize,
+    accumulator: Option<Accumulator>,
+}
+
+impl Sink for Inspected<'_> {
+    fn start(&mut self, dims: usize, entry_epsilon: f64) -> Result<()> {
+        self.dims = dims;
+        self.accumulator = Some(Accumulator::new(dims).entry_epsilon(entry_epsilon));
+        Ok(())
+    }
+
+    fn rows(&mut self, rows: &[f64]) -> Result<()> {
+        let accumulator = self.accumulator.as_mut().context("no start")?;
+        let first = self.row;
+        self.row += rows.len() / self.dims;
+        match self.labels {
+            Some(labels) => {
+                let these = labels.get(first..self.row).with_context(|| {
+                    format!("there are more rows than the {} labels", labels.len())
+                })?;
+                accumulator.push_labelled(rows, these)?;
+            }
+            None => accumulator.push(rows)?,
+        }
+        Ok(())
+    }
+}
+
+fn print_json(inspected: &[(String, Found)], compare: bool) -> Result<()> {
+    let mut objects = Vec::new();
+    for (file, found) in inspected {
+        objects.push(object(file, found)?);
+    }
+    if compare && let Some((first, others)) = objects.split_first_mut() {
+        for other in others {
+            let difference = difference(other, first);
+            other.insert("difference".to_owned(), Value::Object(difference));
+        }
+    }
+    let mut values: Vec<Value> = objects.into_iter().map(Value::Object).collect();
+    let one = if values.len() == 1 {
+        values.pop()
+    } else {
+        None
+    };
+    println!("{}", one.unwrap_or(Value::Array(values)));
+    Ok(())
+}
+
+fn object(file: &str, found: &Found) -> Result<Map<String, Value>> {
+    let mut object = Map::new();
+    object.insert("file".to_owned(), json!(file));
+    match found {
+        Found::Figures(diagnostics) => {
+            let verdict = diagnostics.verdict();
+            object.insert("verdict".to_owned(), json!(verdict.text));
+            object.insert("health".to_owned(), json!(verdict.health));
+            if let Value::Object(figures) = serde_json::to_value(diagnostics)? {
+                object.extend(figures);
+            }
+        }
+        Found::NotFinite(found) => {
+            object.insert("verdict".to_owned(), json!(found.to_string()));
+            object.insert("not_finite".to_owned(), json!(found));
+        }
+    }
+    Ok(object)
+}
+
+/// The numbers that both objects have, the other's less the first's.
+fn difference(other: &Map<String, Value>, first: &Map<String, Value>) -> Map<String, Value> {
+    (other.iter())
+        .filter_map(|(name, value)| {
+            let difference = value.as_f64()? - first.get(name)?.as_f64()?;
+            Some((name.clone(), json!(difference)))
+        })
+        .collect()
+}
+
+fn print_table(inspected: &[(String, Found)], compare: bool) {
+    let figures: Vec<(&str, &Diagnostics)> = (inspected.iter())
+        .filter_map(|(file, found)| match found {
+            Found::Figures(diagnostics) => Some((file.as_str(), &**diagnostics)),
+            Found::NotFinite(_) => None,
+        })
+        .collect();
+    if figures.is_empty() {
+        return;
+    }
+    print!("{}", table::table(&figures, compare));
+    println!();
+    for (file, diagnostics) in &figures {
+        println!("{file}: {}", diagnostics.verdict().text);
+    }
+}

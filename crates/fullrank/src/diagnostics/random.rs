@@ -1,0 +1,123 @@
+//! What random isotropic rows reach, by the Marchenko-Pastur law.
+//!
+//! `b` rows of independent normal entries of variance `1/d` in `d` dimensions, `r = min(b, d)`,
+//! `m = max(b, d)`: the squares of their singular values, divided by `m/d`, are distributed as
+//!
+//! ```text
+//! density(x) = sqrt((x_+ - x)(x - x_-)) / (2 pi y x),   x_-+ = (1 -+ sqrt y)^2,   y = r/m
+//! ```
+//!
+//! for large `b` and `d` (Marchenko & Pastur, 1967). Unit rows differ from normal ones by the length of the rows,
+//! and few rows from many. Their second moment, `sum_ij (e_i.e_j)^2`, is exactly that of the law with
+//! `y = (r - 1)/m`, which fits tall and wide matrices; square ones are closer to `r/m`. Between the two,
+//! `y = (r - 1 + 0.7 r/m)/m` was fitted to draws.
+
+use std::f64::consts::PI;
+
+/// The mean singular value of `rows` random unit rows in `dims` dimensions.
+///
+/// `U sqrt(x)`, averaged over the law. Against the mean of 20 to 2000 draws, from 8 to 512 rows and dimensions: within
+/// 0.25 %; for two to four rows or dimensions within 2.5 %.
+pub(super) fn mean_singular_value(rows: usize, dims: usize) -> f64 {
+    let (r, m) = (rows.min(dims) as f64, rows.max(dims) as f64);
+    (rows as f64 / r).sqrt() * average(ratio(r, m), f64::sqrt)
+}
+
+/// The effective rank of `rows` random rows in `dims` dimensions without their mean, which leaves
+/// `rows - 1` degrees of freedom: `exp(-sum p log p)` of the singular values. 0 for a single row.
+pub(super) fn effective_rank(rows: usize, dims: usize) -> f64 {
+    let free = rows - 1;
+    if free == 0 {
+        return 0.0;
+    }
+    let (r, m) = (free.min(dims) as f64, free.max(dims) as f64);
+    let y = ratio(r, m);
+    let mean = average(y, f64::sqrt);
+    let entropy = average(y, |x| x.sqrt() * x.ln() / 2.0);
+    r * mean * (-entropy / mean).exp()
+}
+
+fn ratio(r: f64, m: f64) -> f64 {
+    if r == 1.0 {
+        0.0
+    } else {
+        (r - 1.0 + 0.7 * r / m) / m
+    }
+}
+
+/// The average of `f` over the Marchenko-Pastur law of ratio `y <= 1`: with
+/// `x = 1 + y + 2 sqrt(y) cos t`, `(2/pi) int_0^pi sin^2 t f(x)/x dt` by the midpoint rule.
+fn average(y: f64, f: impl Fn(f64) -> f64) -> f64 {
+    const POINTS: usize = 1 << 14;
+    let step = PI / POINTS as f64;
+    let value = |k: usize| {
+        let t = (k as f64 + 0.5) * step;
+        let x = 1.0 + y + 2.0 * y.sqrt() * t.cos();
+        t.sin().powi(2) * f(x) / x
+    };
+    (0..POINTS).map(value).sum::<f64>() * 2.0 / POINTS as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn moments_of_the_law() {
+        for y in [0.0, 0.1, 0.5, 0.9, 1.0] {
+            assert_relative_eq!(average(y, |_| 1.0), 1.0, max_relative = 2e-4);
+            assert_relative_eq!(average(y, |x| x), 1.0, max_relative = 1e-10);
+            assert_relative_eq!(average(y, |x| x * x), 1.0 + y, max_relative = 1e-10);
+        }
+        // E sqrt(x) = F(1/2, -1/2; 2; y), which is 8 / (3 pi) at y = 1.
+        assert_relative_eq!(
+            average(1.0, f64::sqrt),
+            8.0 / (3.0 * PI),
+            max_relative = 1e-7
+        );
+    }
+
+    /// The mean over draws of unit normal rows (numpy, SVD), in units of the upper bound.
+    #[test]
+    fn draws() {
+        for (rows, dims, share) in [
+            (144, 128, 0.87086),
+            (288, 128, 0.94102),
+            (1024, 128, 0.98412),
+            (72, 64, 0.87083),
+            (144, 256, 0.92387),
+            (32, 2, 0.99580),
+            (16, 16, 0.85127),
+            (5, 8, 0.92489),
+            (10, 100, 0.98842),
+            (512, 512, 0.84884),
+        ] {
+            let upper = crate::Bounds::new(rows, dims).upper;
+            assert_relative_eq!(
+                mean_singular_value(rows, dims) / upper,
+                share,
+                max_relative = 2.5e-3
+            );
+        }
+        for (rows, dims, rank) in [
+            (144, 128, 107.48),
+            (288, 128, 119.75),
+            (144, 256, 130.93),
+            (64, 32, 29.64),
+            (100, 10, 9.88),
+        ] {
+            assert_relative_eq!(effective_rank(rows, dims), rank, max_relative = 2.5e-3);
+        }
+    }
+
+    #[test]
+    fn a_single_row_or_dimension() {
+        for (rows, dims) in [(1, 5), (5, 1), (1, 1)] {
+            let upper = crate::Bounds::new(rows, dims).upper;
+            assert_relative_eq!(mean_singular_value(rows, dims), upper, max_relative = 1e-12);
+        }
+        assert_eq!(effective_rank(1, 5), 0.0);
+        assert_relative_eq!(effective_rank(2, 5), 1.0, max_relative = 1e-12);
+    }
+}

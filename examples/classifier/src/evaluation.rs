@@ -1,0 +1,48 @@
+//! What a trained classifier is worth, and how much of its space its penultimate layer uses.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use burn::tensor::{Device, Tensor};
+use datasets::ImageSet;
+use fullrank::diagnostics::Diagnostics;
+use serde::{Deserialize, Serialize};
+
+use crate::batches::measuring;
+use crate::model::Classifier;
+
+/// What was measured on one classifier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// The share of the images that are classified rightly.
+    pub accuracy: f64,
+    /// The figures of the penultimate layer of those images.
+    pub penultimate: Diagnostics,
+}
+
+/// Measures a classifier on images, in evaluation mode.
+pub fn evaluate(model: &Classifier, images: &Arc<ImageSet>, device: &Device) -> Result<Evaluation> {
+    let (embeddings, logits) = forward(model, images, device)?;
+    let predicted: Vec<i64> = logits.argmax(1).into_data().iter().collect();
+    let labels: Vec<i64> = images.labels().iter().map(|&label| label as i64).collect();
+    let right = predicted.iter().zip(&labels).filter(|(a, b)| a == b);
+    Ok(Evaluation {
+        accuracy: right.count() as f64 / labels.len() as f64,
+        penultimate: Diagnostics::from_tensor(&embeddings, Some(&labels))?,
+    })
+}
+
+/// The penultimate layer and the logits of all images.
+pub fn forward(
+    model: &Classifier,
+    images: &Arc<ImageSet>,
+    device: &Device,
+) -> Result<(Tensor<2>, Tensor<2>)> {
+    let mut outputs = (Vec::new(), Vec::new());
+    for batch in measuring(images, device).iter() {
+        let (embeddings, logits) = model.forward(batch?.images);
+        outputs.0.push(embeddings);
+        outputs.1.push(logits);
+    }
+    Ok((Tensor::cat(outputs.0, 0), Tensor::cat(outputs.1, 0)))
+}

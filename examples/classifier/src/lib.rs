@@ -1,0 +1,10 @@
+//! A classifier trained on few labels, with and without a regularizer at its penultimate layer.
+
+pub mod args;
+pub mod batches;
+pub mod config;
+pub mod evaluation;
+pub mod model;
+pub mod report;
+pub mod run;
+pub mod training;

@@ -1,0 +1,45 @@
+//! Trains classifiers and reports what a regularizer at the penultimate layer does to them.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use classifier::args::Args;
+use classifier::report;
+use classifier::run::Run;
+use fullrank_cli::data::Data;
+use fullrank_train::run::stop::Stop;
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    if args.print_config {
+        print!("{}", args.run_config()?.to_json()?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let device = args.run.device.device()?;
+    let name = args.run.name.as_deref();
+    let run = match args.resume {
+        true => Run::open(&args.run.runs, name)?,
+        false => Run::start(&args.run.runs, name, args.run_config()?)?,
+    };
+    let data = run.config.measured_on(Data::load(&run.config.data)?)?;
+    let stop = Stop::on_ctrl_c()?;
+    let folder = run.directory.display();
+    println!(
+        "{} training and {} test images; results in {folder}",
+        data.train.len(),
+        data.test.len(),
+    );
+
+    match run.execute(&data, &device, args.run.display(), &stop)? {
+        Some(entries) => {
+            let table = report::write(&run, &entries, &data, &device)?;
+            println!("\n{table}\nReport, table, metrics and classifiers: {folder}");
+            Ok(ExitCode::SUCCESS)
+        }
+        None => {
+            println!("{}", args.run.how_to_continue(&run.directory));
+            Ok(ExitCode::from(130))
+        }
+    }
+}
