@@ -3,5 +3,4 @@
 pub mod data;
 pub mod device;
 pub mod encoder_args;
-pub mod npy;
 pub mod run_args;

@@ -4,6 +4,7 @@ mod bounds;
 mod embeddings;
 mod inspect;
 mod loss;
+mod npy;
 mod score;
 mod settings;
 mod table;
@@ -12,7 +13,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use fullrank_cli::npy;
 
 /// Losses and measures of embedding matrices, from any framework
 #[derive(Parser)]

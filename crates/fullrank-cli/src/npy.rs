@@ -17,7 +17,7 @@ use crate::embeddings::npy::Header;
 ///
 /// If the file cannot be read, is no .npy file, holds something else than a non-empty matrix of f32
 /// or f64, is shorter or longer than its header says, or has an entry that is not finite.
-pub fn read(path: &Path) -> Result<TensorData> {
+pub(crate) fn read(path: &Path) -> Result<TensorData> {
     read_matrix(path).with_context(|| format!("{}", path.display()))
 }
 
@@ -86,7 +86,7 @@ where
 ///
 /// If the file cannot be read, is no .npy file, holds something else than a non-empty vector of
 /// integers, is shorter or longer than its header says, or has an entry above the largest i64.
-pub fn read_labels(path: &Path) -> Result<Vec<i64>> {
+pub(crate) fn read_labels(path: &Path) -> Result<Vec<i64>> {
     read_vector(path).with_context(|| format!("{}", path.display()))
 }
 
@@ -137,7 +137,7 @@ where
 }
 
 /// The matrix on a device, in its own precision.
-pub fn to_device(data: TensorData, device: &Device) -> Tensor<2> {
+pub(crate) fn to_device(data: TensorData, device: &Device) -> Tensor<2> {
     let dtype = data.dtype();
     Tensor::from_data(data, (device, dtype))
 }
@@ -147,40 +147,20 @@ pub fn to_device(data: TensorData, device: &Device) -> Tensor<2> {
 /// # Errors
 ///
 /// If the file cannot be written.
-pub fn write(path: &Path, matrix: Tensor<2>) -> Result<()> {
+pub(crate) fn write(path: &Path, matrix: Tensor<2>) -> Result<()> {
     write_matrix(path, matrix).with_context(|| format!("writing {}", path.display()))
 }
 
 fn write_matrix(path: &Path, matrix: Tensor<2>) -> Result<()> {
-    let shape = matrix.dims().map(|n| n as u64);
-    let data = matrix.into_data();
-    whole_file(path, |file| match data.dtype() {
-        DType::F64 => write_entries::<f64>(file, &shape, data.iter()),
-        _ => write_entries::<f32>(file, &shape, data.iter()),
-    })
-}
-
-/// Writes labels, a vector of i64. The file appears whole or not at all.
-///
-/// # Errors
-///
-/// If the file cannot be written.
-pub fn write_labels(path: &Path, labels: &[i64]) -> Result<()> {
-    let shape = [labels.len() as u64];
-    whole_file(path, |file| {
-        write_entries::<i64>(file, &shape, labels.iter().copied())
-    })
-    .with_context(|| format!("writing {}", path.display()))
-}
-
-fn whole_file(
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
-) -> Result<()> {
     let name = path.file_name().context("the path names no file")?;
     let partial = path.with_file_name(format!(".{}.partial", name.to_string_lossy()));
+    let shape = matrix.dims().map(|n| n as u64);
+    let data = matrix.into_data();
     let mut file = BufWriter::new(File::create(&partial)?);
-    fill(&mut file)?;
+    match data.dtype() {
+        DType::F64 => write_entries::<f64>(&mut file, &shape, data.iter())?,
+        _ => write_entries::<f32>(&mut file, &shape, data.iter())?,
+    }
     file.into_inner()?.sync_all()?;
     Ok(std::fs::rename(&partial, path)?)
 }

@@ -95,8 +95,3 @@ fn first_classes(set: &ImageSet, n: usize) -> ImageSet {
     let indices: Vec<usize> = (0..set.len()).filter(|&i| set.label(i) < n).collect();
     set.subset(&indices)
 }
-
-/// The classes of images as the losses and scores take them.
-pub fn labels(set: &ImageSet) -> Vec<i64> {
-    set.labels().iter().map(|&label| label as i64).collect()
-}

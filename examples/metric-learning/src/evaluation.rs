@@ -11,7 +11,6 @@ use fullrank_train::metrics::EmbeddingInput;
 use serde::{Deserialize, Serialize};
 
 use crate::config::EvaluationConfig;
-use crate::data::labels;
 use crate::model::Embedder;
 
 /// Images in one forward pass.
@@ -123,7 +122,7 @@ fn batched(
 fn retrieval(config: &EvaluationConfig, rows: Tensor<2>, test: &ImageSet) -> Result<Retrieval> {
     let [_, dimensions] = rows.dims();
     let values: Vec<f32> = rows.try_into_vec_as()?;
-    let labels = labels(test);
+    let labels: Vec<i64> = test.labels().iter().map(|&label| label as i64).collect();
     let mut recall_at = [&config.recall_at[..], &[1, 8]].concat();
     recall_at.sort_unstable();
     recall_at.dedup();

@@ -7,10 +7,9 @@ use anyhow::{Result, anyhow};
 use burn::tensor::Tensor;
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
 use datasets::ImageSet;
-use fullrank_cli::npy;
 use fullrank_train::run::RunError;
+use fullrank_train::run::matrix::{write_labels, write_matrix};
 
-use crate::data::labels;
 use crate::model::Embedder;
 
 /// The network, with names and layouts as PyTorch has them.
@@ -39,7 +38,8 @@ pub fn network(embedder: &Embedder, folder: &Path) -> Result<()> {
 /// # Shapes
 ///
 /// - embeddings: `[test.len(), dimensions]`
-pub fn test_embeddings(embeddings: Tensor<2>, test: &ImageSet, folder: &Path) -> Result<()> {
-    npy::write(&folder.join(EMBEDDINGS), embeddings)?;
-    npy::write_labels(&folder.join(LABELS), &labels(test))
+pub fn test_embeddings(embeddings: &Tensor<2>, test: &ImageSet, folder: &Path) -> Result<()> {
+    write_matrix(&folder.join(EMBEDDINGS), embeddings)?;
+    write_labels(&folder.join(LABELS), test.labels())?;
+    Ok(())
 }

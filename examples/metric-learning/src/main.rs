@@ -37,8 +37,8 @@ fn run(args: &Args) -> Result<ExitCode> {
     println!("{data}; results in {folder}");
     match run.execute(&data, &device, args.run.display(), &stop)? {
         Some(entries) => {
-            let table = report::write(&run, &entries)?;
-            println!("\n{table}\nTable, plots, metrics, encoders and embeddings: {folder}");
+            let table = report::write(&run, &data, &entries)?;
+            println!("\n{table}\nTable, report, plots, metrics, encoders and embeddings: {folder}");
             Ok(ExitCode::SUCCESS)
         }
         None => {

@@ -5,18 +5,25 @@ use std::fs;
 use anyhow::{Context, Result};
 use fullrank::Bounds;
 use fullrank_train::plots::{self, Palette, Series, Term};
-use fullrank_train::run::history;
+use fullrank_train::report::{Embedding, Report, Table, nearest_neighbours};
+use fullrank_train::run::matrix::read_matrix;
+use fullrank_train::run::{folder, history};
 use fullrank_train::table::{markdown, mean_and_spread};
 use serde_json::{Value, json};
 
+use crate::data::Data;
+use crate::export;
 use crate::run::{Entry, Measured, Run, Subject};
 
 const HEADER: [&str; 8] = [
     "", "R@1", "R@8", "MAP@R", "NMI", "s_mu/U", "eff. rank", "seconds",
 ];
 
+/// Images that neighbours are shown of, and how many of each.
+const NEIGHBOURS: (usize, usize) = (8, 8);
+
 /// Writes the report into the run's folder and returns its table with a legend.
-pub fn write(run: &Run, entries: &[Entry]) -> Result<String> {
+pub fn write(run: &Run, data: &Data, entries: &[Entry]) -> Result<String> {
     let table = table(entries) + "\n" + &legend(run, entries);
     let save = |name: &str, text: &str| {
         let path = run.directory.join(name);
@@ -32,8 +39,53 @@ pub fn write(run: &Run, entries: &[Entry]) -> Result<String> {
         seeds.map(|m| (entry.subject.key(), m.seed, m.rows.as_slice()))
     });
     history::write_all(&run.directory.join("metrics.csv"), "training", trainings)?;
-    plots::save(run.directory.join("terms.svg"), &curves(run, entries))?;
+    let (terms, palette) = curves(run, entries);
+    let svg = plots::terms_over_time("Training", "step", &terms, &palette);
+    plots::save(run.directory.join("terms.svg"), &svg)?;
+    page(run, data, entries)?.write(run.directory.join("report.html"))?;
     Ok(table)
+}
+
+/// The whole report as one HTML file; the pictures are of the first seed.
+fn page(run: &Run, data: &Data, entries: &[Entry]) -> Result<Report> {
+    let table = Table::from_markdown(&table(entries)).remove(0);
+    let (terms, palette) = curves(run, entries);
+    let embeddings = embeddings(run, data, entries)?;
+    let seed = run.config.seeds[0];
+    let mut report = Report::new(format!("Metric learning: {}", folder::name(&run.directory)))
+        .with_paragraph(&format!("{data}. The pictures are of seed {seed}."))
+        .with_table("Results", &table)
+        .with_paragraph(&legend(run, entries))
+        .with_terms("Training", "step", &terms, &palette)
+        .with_embeddings("Embeddings of the test images", &embeddings)?;
+    let (queries, nearest) = NEIGHBOURS;
+    let pixels = data.test.pixels().iter().map(|&byte| f32::from(byte));
+    let pixels: Vec<f32> = pixels.collect();
+    let named = embeddings.iter().map(|e| (e.name(), e.rows()));
+    for (name, rows) in [("raw pixels", pixels.as_slice())].into_iter().chain(named) {
+        report = report.with_retrievals(
+            &format!("Retrievals: {name}"),
+            &format!("{queries} test images and, of the other test images, the {nearest} nearest by cosine."),
+            (&data.test, &data.test),
+            &nearest_neighbours(rows, data.test.labels(), queries, nearest),
+        )?;
+    }
+    Ok(report.with_configuration("Configuration", &run.config))
+}
+
+/// The embeddings of the untrained and the trained networks with the first seed, from their files.
+fn embeddings(run: &Run, data: &Data, entries: &[Entry]) -> Result<Vec<Embedding<'static>>> {
+    let networks = entries.iter().map(|entry| entry.subject);
+    let networks = networks.filter(|&subject| subject != Subject::Pixels);
+    let embedding = |subject: Subject| {
+        let folder = run.folder_of(subject, Some(run.config.seeds[0]));
+        let read = read_matrix(&folder.join(export::EMBEDDINGS))?;
+        let dimensions = read.shape()[1];
+        let rows: Vec<f32> = read.iter().collect();
+        let embedding = Embedding::new(subject.title(), rows, dimensions);
+        Ok(embedding.with_labels(data.test.labels(), data.test.classes()))
+    };
+    networks.map(embedding).collect()
 }
 
 /// The table as Markdown, aligned so that it reads as plain text too.
@@ -84,7 +136,7 @@ fn results(entries: &[Entry]) -> Result<Value> {
 }
 
 /// The live metrics of the first seed over the steps, one line for each training.
-fn curves(run: &Run, entries: &[Entry]) -> String {
+fn curves(run: &Run, entries: &[Entry]) -> (Vec<Term>, Palette) {
     let trained: Vec<(String, usize, &Measured)> = entries
         .iter()
         .filter_map(|entry| match entry.subject {
@@ -138,5 +190,5 @@ fn curves(run: &Run, entries: &[Entry]) -> String {
             series: series.collect(),
         }
     });
-    plots::terms_over_time("Training", "step", &terms, &palette)
+    (terms.to_vec(), palette)
 }

@@ -251,7 +251,7 @@ impl Step<'_> {
         let evaluation = match embedder {
             Some(embedder) => {
                 let embedded = embeddings(&embedder, &data.test, device);
-                export::test_embeddings(embedded.clone(), &data.test, directory)?;
+                export::test_embeddings(&embedded, &data.test, directory)?;
                 evaluate(&config.evaluation, embedded, &data.test)?
             }
             None => evaluate_pixels(&config.evaluation, &data.test, device)?,

@@ -55,22 +55,35 @@ pub struct Evaluation {
     pub representation: Option<Usage>,
 }
 
+/// The features of the test images, a row for each image.
+#[derive(Clone, Debug)]
+pub struct Features {
+    /// Of the expander, in the scale in which the loss sees them.
+    pub embedding: Tensor<2>,
+    /// Of the encoder.
+    pub representation: Tensor<2>,
+}
+
 /// Measures an encoder, its representation and its embedding.
 pub fn evaluate(
     config: &RunConfig,
     model: &SelfSupervised,
     data: &Data,
     device: &Device,
-) -> Evaluation {
+) -> (Evaluation, Features) {
     let represent =
         |images: &ImageSet| batched(images, device, |images| model.encoder.forward(images));
     let (train, test) = (represent(&data.train), represent(&data.test));
-    let embeddings = model.embed(test.clone());
-    Evaluation {
-        accuracy: accuracy(&config.evaluation, &train, &test, data),
-        embedding: Some(usage(embeddings)),
-        representation: Some(usage(test)),
-    }
+    let features = Features {
+        embedding: model.embed(test.clone()),
+        representation: test,
+    };
+    let evaluation = Evaluation {
+        accuracy: accuracy(&config.evaluation, &train, &features.representation, data),
+        embedding: Some(usage(features.embedding.clone())),
+        representation: Some(usage(features.representation.clone())),
+    };
+    (evaluation, features)
 }
 
 /// Measures the pixels themselves as features.

@@ -35,8 +35,8 @@ fn main() -> Result<ExitCode> {
     match run.execute(&data, &device, args.run.display(), &stop)? {
         Some(entries) => {
             println!(
-                "\n{}\nTable, plots, metrics and encoders: {folder}",
-                report::write(&run, &entries)?
+                "\n{}\nReport (report.html), table, plots, metrics and encoders: {folder}",
+                report::write(&run, &data, &entries)?
             );
             Ok(ExitCode::SUCCESS)
         }

@@ -4,17 +4,20 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use fullrank::Bounds;
+use fullrank_cli::data::Data;
 use fullrank_train::metrics::DEAD_BELOW;
 use fullrank_train::plots::{
     self, BarChart, BarGroup, DimensionStdRun, Palette, Series, Spectrum, SpectrumRun, Term,
 };
+use fullrank_train::report::{Embedding, Report, Table, nearest_neighbours};
 use fullrank_train::run::history;
+use fullrank_train::run::matrix::read_matrix;
 use fullrank_train::table::{markdown, mean_and_spread};
 use serde_json::{Value, json};
 
 use crate::config::Method;
 use crate::evaluation::Usage;
-use crate::run::{Entry, Measured, Run, Subject};
+use crate::run::{EMBEDDING, Entry, Measured, REPRESENTATION, Run, Subject};
 
 const HEADER: [&str; 11] = [
     "",
@@ -30,8 +33,11 @@ const HEADER: [&str; 11] = [
     "loss ms/step",
 ];
 
+/// Images that neighbours are shown of, and how many of each.
+const NEIGHBOURS: (usize, usize) = (6, 8);
+
 /// Writes the report into the run's folder and returns its table with a legend.
-pub fn write(run: &Run, entries: &[Entry]) -> Result<String> {
+pub fn write(run: &Run, data: &Data, entries: &[Entry]) -> Result<String> {
     let table = table(entries) + "\n" + &legend(run, entries);
     let save = |name: &str, text: &str| {
         let path = run.directory.join(name);
@@ -50,7 +56,66 @@ pub fn write(run: &Run, entries: &[Entry]) -> Result<String> {
     for (name, svg) in pictures(run, entries) {
         plots::save(run.directory.join(name), &svg)?;
     }
+    page(run, data, entries)?.write(run.directory.join("report.html"))?;
     Ok(table)
+}
+
+/// The whole report as one HTML file; the pictures are of the first seed.
+fn page(run: &Run, data: &Data, entries: &[Entry]) -> Result<Report> {
+    let trained = trained(entries);
+    let palette = palette(&trained);
+    let (seed, images) = (run.config.seeds[0], data.test.len());
+    let table = Table::from_markdown(&table(entries)).remove(0);
+    let report = Report::new(format!("Self-supervised training: {}", run.name()))
+        .with_paragraph(&format!(
+            "{} images of {}, without their labels; {} epochs in batches of {}. What follows was measured on \
+             {images} test images. The pictures are of seed {seed}.",
+            data.train.len(),
+            run.config.data.name.key(),
+            run.config.epochs,
+            run.config.batch_size,
+        ))
+        .with_table("Results", &table)
+        .with_paragraph(&legend(run, entries))
+        .with_chart(
+            "Accuracy",
+            "Means over the seeds, of classifiers on the frozen features.",
+            &plots::bars(&accuracies(entries), &palette),
+        )
+        .with_terms("Training", "step", &curves(run, &trained), &palette)
+        .with_embeddings("Embeddings", &matrices(run, data, &trained, EMBEDDING)?)?
+        .with_paragraph("The embedding is the output of the expander, which the loss acts on and which is thrown away.");
+    let representations = matrices(run, data, &trained, REPRESENTATION)?;
+    let mut report = report.with_embeddings("Representations", &representations)?;
+    for representation in &representations {
+        let (queries, neighbours) = NEIGHBOURS;
+        report = report.with_retrievals(
+            &format!("Nearest neighbours by the representation of {}", representation.name()),
+            &format!("{queries} test images and, of the other test images, the {neighbours} nearest by cosine."),
+            (&data.test, &data.test),
+            &nearest_neighbours(representation.rows(), data.test.labels(), queries, neighbours),
+        )?;
+    }
+    Ok(report.with_configuration("Configuration", &run.config))
+}
+
+/// The matrices in the files `name` of the trainings with the first seed.
+fn matrices(
+    run: &Run,
+    data: &Data,
+    trained: &[(Method, &Measured)],
+    name: &str,
+) -> Result<Vec<Embedding<'static>>> {
+    let matrix = |(method, _): &(Method, &Measured)| {
+        let training = run.directory.join(method.key());
+        let seed = format!("seed-{}", run.config.seeds[0]);
+        let read = read_matrix(&training.join(seed).join(name))?;
+        let dims = read.shape()[1];
+        let rows: Vec<f32> = read.iter().collect();
+        let embedding = Embedding::new(method.title(), rows, dims);
+        Ok(embedding.with_labels(data.test.labels(), data.test.classes()))
+    };
+    trained.iter().map(matrix).collect()
 }
 
 /// The table as Markdown, aligned so that it reads as plain text too.
@@ -140,14 +205,8 @@ fn results(entries: &[Entry]) -> Result<Value> {
 
 /// The plots, of the first seed, with the names of their files.
 fn pictures(run: &Run, entries: &[Entry]) -> Vec<(&'static str, String)> {
-    let trained: Vec<(Method, &Measured)> = entries
-        .iter()
-        .filter_map(|entry| match entry.subject {
-            Subject::Trained(method) => Some((method, entry.measured.first()?)),
-            _ => None,
-        })
-        .collect();
-    let palette = Palette::new(trained.iter().map(|(method, _)| method.title()));
+    let trained = trained(entries);
+    let palette = palette(&trained);
     let spectra = spectra(&trained);
     let chart = accuracies(entries);
     vec![
@@ -183,6 +242,22 @@ fn pictures(run: &Run, entries: &[Entry]) -> Vec<(&'static str, String)> {
             ),
         ),
     ]
+}
+
+/// Every method with what was measured with the first seed.
+fn trained(entries: &[Entry]) -> Vec<(Method, &Measured)> {
+    let of = |entry: &'_ Entry| match entry.subject {
+        Subject::Trained(method) => Some(method),
+        _ => None,
+    };
+    entries
+        .iter()
+        .filter_map(|entry| Some((of(entry)?, entry.measured.first()?)))
+        .collect()
+}
+
+fn palette(trained: &[(Method, &Measured)]) -> Palette {
+    Palette::new(trained.iter().map(|(method, _)| method.title()))
 }
 
 fn spectra(trained: &[(Method, &Measured)]) -> Vec<SpectrumRun> {

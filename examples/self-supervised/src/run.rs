@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use fullrank_train::run::files::{read_json, write_json};
 use fullrank_train::run::folder::{self, CONFIG};
 use fullrank_train::run::history::{self, Row};
+use fullrank_train::run::matrix::{write_labels, write_matrix};
 use fullrank_train::run::progress::show;
 use fullrank_train::run::session::Display;
 use fullrank_train::run::stop::Stop;
@@ -95,6 +96,13 @@ pub struct Entry {
 /// The file that says that a training is evaluated.
 const RESULT: &str = "result.json";
 
+/// The file in a training's folder that holds the embedding of the test images, for the first seed.
+pub const EMBEDDING: &str = "embedding.npy";
+/// The same of the representation.
+pub const REPRESENTATION: &str = "representation.npy";
+/// The file in a run's folder that holds the labels of the test images.
+pub const LABELS: &str = "labels.npy";
+
 impl Run {
     /// A new run in a folder below `runs`, called `name` or `run-1`, `run-2` and so on. Nothing is
     /// written before it is executed.
@@ -127,6 +135,7 @@ impl Run {
     ) -> Result<Option<Vec<Entry>>> {
         self.check(data)?;
         folder::write_config(&self.directory, &self.config.to_json()?)?;
+        write_labels(&self.directory.join(LABELS), data.test.labels())?;
         let trained = self
             .config
             .methods
@@ -255,10 +264,13 @@ impl Step<'_> {
         let start = Instant::now();
         let evaluation = match &model {
             Some(model) => {
-                let mut evaluation = evaluate(config, model, data, device);
+                let (mut evaluation, features) = evaluate(config, model, data, device);
                 if subject == Subject::Untrained {
                     // The expander belongs to a method, and this is about the encoder.
                     evaluation.embedding = None;
+                } else if seed == config.seeds.first().copied() {
+                    write_matrix(&directory.join(EMBEDDING), &features.embedding)?;
+                    write_matrix(&directory.join(REPRESENTATION), &features.representation)?;
                 }
                 evaluation
             }

@@ -39,7 +39,7 @@ fn a_run_writes_every_file() {
     assert!(execute(&run, &Stop::new().after_epoch(1)).is_none());
     let run = Run::open(folder.path(), None).unwrap();
     let entries = execute(&run, &Stop::new()).unwrap();
-    let text = report::write(&run, &entries).unwrap();
+    let text = report::write(&run, &data, &entries).unwrap();
     let table = report::table(&entries);
 
     assert_eq!(table.lines().count(), 2 + 2 + METHODS.len());
@@ -56,6 +56,20 @@ fn a_run_writes_every_file() {
     for plot in ["terms", "spectrum", "std", "accuracy", "headline"] {
         let svg = fs::read_to_string(file(&format!("{plot}.svg"))).unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("SVMax"), "{plot}");
+    }
+
+    let page = fs::read_to_string(file("report.html")).unwrap();
+    // Terms, accuracies, and of embeddings and representations the bounds and five charts of each.
+    assert_eq!(
+        page.matches("<svg").count(),
+        2 + 2 * (1 + 5 * METHODS.len())
+    );
+    for method in METHODS {
+        let heading = format!(
+            "Nearest neighbours by the representation of {}",
+            method.title()
+        );
+        assert!(page.contains(&heading), "{heading}");
     }
 
     let results = fs::read_to_string(file("results.json")).unwrap();
@@ -110,6 +124,8 @@ fn a_run_writes_every_file() {
     let run = Run::open(folder.path(), Some("run-1")).unwrap();
     let again = execute(&run, &Stop::new()).unwrap();
     assert_eq!(report::table(&again), table);
+    report::write(&run, &data, &again).unwrap();
+    assert_eq!(fs::read_to_string(file("report.html")).unwrap(), page);
     // A folder that holds a run is not overwritten.
     let error = Run::start(folder.path(), Some("run-1"), run.config.clone()).unwrap_err();
     assert!(error.to_string().contains("--resume"), "{error}");

@@ -102,6 +102,16 @@ impl<'a> Embedding<'a> {
         Some(labels.of_rows.iter().map(|&label| label as i64).collect())
     }
 
+    /// Whose it is.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The rows, one after another.
+    pub fn rows(&self) -> &[f32] {
+        &self.rows
+    }
+
     pub(super) fn count(&self) -> usize {
         self.rows.len().checked_div(self.dims).unwrap_or(0)
     }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use fullrank::Bounds;
-use fullrank::diagnostics::{Accumulator, DEAD_BELOW, Diagnostics, Health};
+use fullrank::diagnostics::{Accumulator, DEAD_BELOW, Diagnostics, Health, readable};
 
 use super::html::{details, escaped, figure, grid, paragraph, table_of};
 use super::random_spectrum::random_spectrum;
@@ -116,16 +116,20 @@ fn figures(diagnosed: &[Diagnosed<'_, '_>]) -> String {
     let names = diagnosed.iter().map(|subject| subject.name().to_string());
     let mut headers: Vec<String> = ["figure".to_string()].into_iter().chain(names).collect();
     headers.push("what it says".into());
-    let lines: Vec<Vec<(&str, String)>> = diagnosed
+    let columns: Vec<Vec<(&str, Option<f64>)>> = diagnosed
         .iter()
-        .map(|subject| subject.diagnostics.lines())
+        .map(|subject| subject.diagnostics.figures())
         .collect();
     let mut figures = Table::new(headers);
-    for (index, (name, _)) in lines.first().into_iter().flatten().enumerate() {
-        let values = lines.iter().map(|lines| lines[index].1.clone());
-        let name = name.trim();
+    for (index, (name, _)) in columns.first().into_iter().flatten().enumerate() {
+        if columns.iter().all(|column| column[index].1.is_none()) {
+            continue;
+        }
+        let values = columns
+            .iter()
+            .map(|column| column[index].1.map_or("-".to_string(), readable));
         figures = figures.with_row(
-            [name.to_string()]
+            [name.trim().to_string()]
                 .into_iter()
                 .chain(values)
                 .chain([meaning(name).to_string()]),
@@ -134,13 +138,17 @@ fn figures(diagnosed: &[Diagnosed<'_, '_>]) -> String {
     format!("<h3>Figures</h3>\n{}", table_of("figures", &figures))
 }
 
-/// What a figure of [`Diagnostics::lines`] says.
+/// What a figure of [`Diagnostics::figures`] says.
 pub(super) fn meaning(name: &str) -> &'static str {
     match name {
-        "rows x dimensions" => "the shape of the matrix",
+        "rows" => "embeddings",
+        "dimensions" => "numbers in each",
+        "zero rows" => "rows without a direction",
         "mean singular value" => "s_mu, of the unit rows",
-        "bounds" => "L: one direction; U: a flat spectrum",
-        "utilization" => "(s_mu - L) / (U - L)",
+        "  lower bound" => "L: one direction",
+        "  upper bound" => "U: a flat spectrum",
+        "  utilization" => "(s_mu - L) / (U - L)",
+        "  of random rows" => "what random rows of this shape reach",
         "effective rank" => "directions that the rows spread over about their mean",
         "RankMe" => "the same of the rows as they are: an offset is a direction",
         "participation ratio" => "a harsher count, by variance",
@@ -152,6 +160,7 @@ pub(super) fn meaning(name: &str) -> &'static str {
         }
         "mean std" => "standard deviation of a dimension, on average; VICReg asks for 1",
         "std of unit rows" => "the same of unit rows; 0: all rows point one way",
+        "  if isotropic" => "1 / sqrt(d)",
         "mean |correlation|" => "of pairs of dimensions; 0: none says what another says",
         "uniformity" => "0: all rows point one way; about -4: everywhere",
         "classes" => "different labels",

@@ -9,6 +9,7 @@ mod error;
 pub mod files;
 pub mod folder;
 pub mod history;
+pub mod matrix;
 pub mod progress;
 pub mod session;
 pub mod settings;
