@@ -316,7 +316,9 @@ mod tests {
     #[test]
     #[should_panic(expected = "must be in [0, 0.3], got 0.5")]
     fn an_end_above_the_peak_is_refused() {
-        ConstantPolynomialConfig::new(0.3, 20, 50).with_end(0.5).init();
+        ConstantPolynomialConfig::new(0.3, 20, 50)
+            .with_end(0.5)
+            .init();
     }
 
     #[test]

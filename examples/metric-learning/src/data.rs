@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use datasets::image_folder::{self, ImageFolderOptions};
-use datasets::{
-    ImageSet, ZeroShot, cars196, cub200, emoji, manifest, stanford_online_products,
-};
+use datasets::{ImageSet, ZeroShot, cars196, cub200, emoji, manifest, stanford_online_products};
 
 use crate::config::{DataConfig, DataName};
 
@@ -44,7 +42,7 @@ impl Data {
             DataName::Manifest => manifest::load_zero_shot(dir()?, options)?,
         };
         let first = |set: ImageSet, n: Option<usize>| match n {
-            Some(n) => first_classes(&set, n),
+            Some(n) => of_classes(&set, &(0..n.min(set.classes().len())).collect::<Vec<_>>()),
             None => set,
         };
         let train = Arc::new(first(train, config.train_classes));
@@ -54,23 +52,12 @@ impl Data {
         Ok(Self { train, test })
     }
 
-    /// The training images of `n` classes, or all if there are fewer, at even distances in their order,
-    /// with those classes only.
+    /// The training images of `n` classes, or all if there are fewer, at even distances in their order.
     pub fn spaced_training_classes(&self, n: usize) -> Arc<ImageSet> {
-        let all = self.train.classes();
-        let n = n.min(all.len());
-        let chosen: Vec<usize> = (0..n).map(|place| place * all.len() / n).collect();
-        let place = |index: &usize| chosen.iter().position(|&class| class == self.train.label(*index));
-        let images: Vec<usize> = (0..self.train.len())
-            .filter(|index| place(index).is_some())
-            .collect();
-        let part = self.train.subset(&images);
-        Arc::new(ImageSet::new(
-            part.shape(),
-            part.pixels().to_vec(),
-            images.iter().filter_map(place).collect(),
-            chosen.iter().map(|&class| all[class].clone()).collect(),
-        ))
+        let all = self.train.classes().len();
+        let n = n.min(all);
+        let chosen: Vec<usize> = (0..n).map(|place| place * all / n).collect();
+        Arc::new(of_classes(&self.train, &chosen))
     }
 
     /// The channels of an image.
@@ -90,8 +77,14 @@ impl fmt::Display for Data {
     }
 }
 
-/// The images of the first `n` classes.
-fn first_classes(set: &ImageSet, n: usize) -> ImageSet {
-    let indices: Vec<usize> = (0..set.len()).filter(|&i| set.label(i) < n).collect();
-    set.subset(&indices)
+/// The images of these classes, numbered anew in this order.
+fn of_classes(set: &ImageSet, chosen: &[usize]) -> ImageSet {
+    let number = |index: &usize| chosen.iter().position(|&class| class == set.label(*index));
+    let wanted: Vec<usize> = (0..set.len()).filter(|i| number(i).is_some()).collect();
+    ImageSet::new(
+        set.shape(),
+        set.subset(&wanted).pixels().to_vec(),
+        wanted.iter().filter_map(number).collect(),
+        chosen.iter().map(|&class| set.classes()[class].clone()).collect(),
+    )
 }

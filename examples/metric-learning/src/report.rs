@@ -16,7 +16,14 @@ use crate::export;
 use crate::run::{Entry, Measured, Run, Subject};
 
 const HEADER: [&str; 8] = [
-    "", "R@1", "R@8", "MAP@R", "NMI", "s_mu/U", "eff. rank", "seconds",
+    "",
+    "R@1",
+    "R@8",
+    "MAP@R",
+    "NMI",
+    "s_mu/U",
+    "eff. rank",
+    "seconds",
 ];
 
 /// Images that neighbours are shown of, and how many of each.

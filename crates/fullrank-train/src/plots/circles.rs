@@ -24,7 +24,12 @@ pub fn circles(
     classes: &[String],
     palette: &Palette,
 ) -> String {
-    let columns = rows.iter().map(|(_, row)| row.len()).max().unwrap_or(0).max(1);
+    let columns = rows
+        .iter()
+        .map(|(_, row)| row.len())
+        .max()
+        .unwrap_or(0)
+        .max(1);
     let width = LABEL + columns as f64 * SIDE + 20.0;
     let entries: Vec<Entry> = classes
         .iter()
@@ -53,11 +58,7 @@ pub fn circles(
             for (column, circle) in row.iter().enumerate() {
                 let middle = (LABEL + (column as f64 + 0.5) * SIDE, top + SIDE / 2.0 + 8.0);
                 let radius = SIDE / 2.0 - 16.0;
-                canvas.text(
-                    &circle.name,
-                    (middle.0, top),
-                    Text::new(11.0, HPos::Center),
-                );
+                canvas.text(&circle.name, (middle.0, top), Text::new(11.0, HPos::Center));
                 let rim: Vec<_> = (0..=72)
                     .map(|step| (f64::from(step) * 5.0).to_radians().sin_cos())
                     .map(|(sin, cos)| (middle.0 + radius * cos, middle.1 - radius * sin))
@@ -66,10 +67,7 @@ pub fn circles(
                 for &(class, [x, y]) in &circle.points {
                     let norm = x.hypot(y);
                     if norm > 0.0 && drawable(norm) {
-                        let at = (
-                            middle.0 + radius * x / norm,
-                            middle.1 - radius * y / norm,
-                        );
+                        let at = (middle.0 + radius * x / norm, middle.1 - radius * y / norm);
                         let class = classes.get(class).map_or("", String::as_str);
                         canvas.dot(at, 3.0, palette.color(class));
                     }

@@ -154,7 +154,12 @@ fn circles(sweep: &Sweep) -> Result<()> {
         let trace: Trace = read_json(&path)?;
         let circles = trace.snapshots.iter().map(|(step, points)| Circle {
             name: format!("step {step}, s_mu/U {:.2}", plane_share(points)),
-            points: trace.labels.iter().copied().zip(points.iter().copied()).collect(),
+            points: trace
+                .labels
+                .iter()
+                .copied()
+                .zip(points.iter().copied())
+                .collect(),
         });
         rows.push((regularizer.title().to_owned(), circles.collect()));
         classes = trace.classes;

@@ -191,7 +191,9 @@ impl Sweep {
     fn traces(&self, data: &Data, device: &Device, stop: &Stop) -> Result<bool> {
         for (regularizer, path) in self.circle.files(&self.directory) {
             if !path.exists() {
-                let trace = self.circle.trace(&self.config, regularizer, data, device, stop)?;
+                let trace = self
+                    .circle
+                    .trace(&self.config, regularizer, data, device, stop)?;
                 let Some(trace) = trace else {
                     return Ok(false);
                 };

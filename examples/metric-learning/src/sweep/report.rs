@@ -100,7 +100,10 @@ impl Sweep {
                 let recalls = rates.clone().map(|&rate| findings.values(at(rate), recall));
                 let shares = rates.clone().map(|&rate| findings.values(at(rate), share));
                 let name = format!("{}, {}", loss.title(), regularizer.title());
-                rows.push(row(name, recalls.map(|v| (v, 3)).chain(shares.map(|v| (v, 2)))));
+                rows.push(row(
+                    name,
+                    recalls.map(|v| (v, 3)).chain(shares.map(|v| (v, 2))),
+                ));
             }
         }
         table(&header, &rows)
@@ -132,15 +135,23 @@ impl Sweep {
         let header: Vec<String> = ["lambda".to_owned()]
             .into_iter()
             .chain(losses.iter().map(|loss| format!("R@1, {}", loss.title())))
-            .chain(losses.iter().map(|loss| format!("s_mu/U, {}", loss.title())))
+            .chain(
+                losses
+                    .iter()
+                    .map(|loss| format!("s_mu/U, {}", loss.title())),
+            )
             .collect();
         let rows: Vec<Vec<String>> = [0.0]
             .iter()
             .chain(&self.grid.lambdas)
             .map(|&lambda| {
                 let at = |loss: &LossName| self.at_lambda(*loss, lambda);
-                let recalls = losses.iter().map(|loss| (findings.values(at(loss), recall), 3));
-                let shares = losses.iter().map(|loss| (findings.values(at(loss), share), 2));
+                let recalls = losses
+                    .iter()
+                    .map(|loss| (findings.values(at(loss), recall), 3));
+                let shares = losses
+                    .iter()
+                    .map(|loss| (findings.values(at(loss), share), 2));
                 row(lambda.to_string(), recalls.chain(shares))
             })
             .collect();
