@@ -4,22 +4,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use npyz::{NpyFile, Order, WriterBuilder};
+use npyz::{NpyFile, Order};
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn write<T: npyz::AutoSerialize>(path: &Path, shape: &[u64], order: Order, entries: Vec<T>) {
-    let options = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(shape)
-        .order(order);
-    let mut writer = options
-        .writer(File::create(path).unwrap())
-        .begin_nd()
-        .unwrap();
-    writer.extend(entries).unwrap();
-    writer.finish().unwrap();
-}
+mod support;
+use support::write;
 
 fn read(path: &Path) -> (Vec<u64>, Vec<f64>) {
     let file = NpyFile::new(File::open(path).unwrap()).unwrap();

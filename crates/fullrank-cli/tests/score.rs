@@ -1,21 +1,15 @@
 //! `fullrank score` as a user runs it: files in, JSON or a table out.
 
-use std::fs::File;
 use std::path::Path;
 
 use assert_cmd::Command;
-use npyz::WriterBuilder;
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod support;
+
 fn write<T: npyz::AutoSerialize>(path: &Path, shape: &[u64], entries: Vec<T>) {
-    let options = npyz::WriteOptions::new().default_dtype().shape(shape);
-    let mut writer = options
-        .writer(File::create(path).unwrap())
-        .begin_nd()
-        .unwrap();
-    writer.extend(entries).unwrap();
-    writer.finish().unwrap();
+    support::write(path, shape, npyz::Order::C, entries);
 }
 
 /// Twelve rows of three entries sin(1 + 3i + j^2 + 0.3ij), and all of them in two parts.

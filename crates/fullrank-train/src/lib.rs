@@ -16,3 +16,8 @@ pub mod schedule;
 pub mod small_cnn;
 pub mod table;
 pub mod views;
+
+/// The Rust of the guide, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+pub struct Guide;

@@ -2,24 +2,99 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use burn::tensor::Device;
 use datasets::ImageSet;
 use fullrank_cli::data::Data;
+use fullrank_train::plots::{Palette, Series, Term};
+use fullrank_train::report::{Embedding, Report, Table};
 use fullrank_train::run::files::{write_json, write_whole};
+use fullrank_train::run::history::Row;
 use fullrank_train::table::{markdown, mean_and_spread};
 
+use crate::evaluation::forward;
 use crate::run::{Entry, Measured, Run};
 
 const HEADER: [&str; 6] = ["", "accuracy", "s_mu/U", "eff. rank", "dead", "seconds"];
 
 /// Writes the report into the run's folder and returns its table with a legend.
 pub fn write(run: &Run, entries: &[Entry], data: &Data, device: &Device) -> Result<String> {
-    let _ = device;
-    let table = table(entries) + "\n" + &legend(run, &data.test);
-    write_whole(&run.directory.join("table.md"), table.as_bytes())?;
-    write_json(&run.directory.join("results.json"), &entries)?;
-    Ok(table)
+    let file = |name: &str| run.directory.join(name);
+    let legend = legend(run, &data.test);
+    let table = table(entries);
+    let text = format!("{table}\n{legend}");
+    write_whole(&file("table.md"), text.as_bytes())?;
+    write_json(&file("results.json"), &entries)?;
+
+    let mut report = Report::new("A regularizer at the penultimate layer")
+        .with_paragraph(&legend.replace('\n', " "))
+        .with_configuration("What was run", &run.config);
+    for table in Table::from_markdown(&table) {
+        report = report.with_table("Results", &table);
+    }
+    for entries in entries.chunk_by(|a, b| a.per_class == b.per_class) {
+        let palette = Palette::new(entries.iter().map(|entry| entry.method.title()));
+        let images = format!("{} images of each class", entries[0].per_class);
+        let mut embeddings = Vec::new();
+        for entry in entries {
+            embeddings.push(embedding(run, entry, &data.test, device)?);
+        }
+        report = report
+            .with_terms(
+                &format!("Training on {images}"),
+                "step",
+                &curves(entries),
+                &palette,
+            )
+            .with_embeddings(&format!("Penultimate layer, {images}"), &embeddings)?;
+    }
+    report.write(file("report.html"))?;
+    Ok(text)
+}
+
+/// The penultimate layer of the images, by the classifier of the first seed.
+fn embedding(
+    run: &Run,
+    entry: &Entry,
+    images: &Arc<ImageSet>,
+    device: &Device,
+) -> Result<Embedding<'static>> {
+    let title = entry.method.title();
+    let Some(trained) = run.trained(entry, images, device)? else {
+        bail!("{title}: the classifier of the first seed is not there");
+    };
+    let (rows, _) = forward(&trained.model, images, device)?;
+    Ok(Embedding::from_tensor(title, &rows).with_labels(images.labels(), images.classes()))
+}
+
+/// The metrics of the first seed over the steps, a panel each.
+fn curves(entries: &[Entry]) -> Vec<Term> {
+    let panels = [
+        ("train", "cross_entropy", "Cross-entropy", "training batch"),
+        ("valid", "accuracy", "Accuracy", "% of the measured images"),
+        (
+            "valid",
+            "recall@1",
+            "Recall@1",
+            "share of the measured images",
+        ),
+        ("valid", "effective_rank", "RankMe", "dimensions"),
+    ];
+    let panel = |(split, metric, name, y_label): (&str, &str, &str, &str)| Term {
+        name: name.to_string(),
+        y_label: y_label.to_string(),
+        series: (entries.iter())
+            .filter_map(|entry| {
+                let wanted = |row: &&Row| row.split == split && row.metric == metric;
+                let rows = entry.seeds.first()?.rows.iter().filter(wanted);
+                Some(Series {
+                    name: entry.method.title().to_string(),
+                    points: rows.map(|row| (row.step as f64, row.value)).collect(),
+                })
+            })
+            .collect(),
+    };
+    panels.map(panel).into()
 }
 
 /// The table as Markdown.

@@ -133,14 +133,14 @@ impl Run {
         folder.join(format!("seed-{seed}"))
     }
 
-    /// The classifier of a training that [`execute`](Self::execute) finished.
+    /// The training of the first seed, which [`execute`](Self::execute) finished.
     pub fn trained(
         &self,
         entry: &Entry,
-        seed: u64,
         images: &Arc<ImageSet>,
         device: &Device,
     ) -> Result<Option<Trained>> {
+        let seed = self.config.seeds[0];
         let training = Training {
             config: &self.config,
             method: entry.method,

@@ -85,6 +85,14 @@ fn a_run_writes_every_file_and_a_stopped_one_comes_to_the_same() {
     assert!(table.contains(" ± ") && table.contains(" of 8 |"));
     let file = |name: &str| fs::read_to_string(run.directory.join(name)).unwrap();
     assert_eq!(file("table.md"), text);
+    let html = file("report.html");
+    for part in [
+        "Training on 5 images of each class",
+        "Recall@1",
+        "steps_per_epoch",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
     let results: serde_json::Value = serde_json::from_str(&file("results.json")).unwrap();
     assert_eq!(results.as_array().unwrap().len(), resumed.len());
     let last = &results[7];

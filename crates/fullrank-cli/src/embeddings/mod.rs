@@ -6,6 +6,8 @@ mod element;
 pub(crate) mod npy;
 mod npz;
 mod safetensors;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 

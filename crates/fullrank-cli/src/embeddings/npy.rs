@@ -118,8 +118,6 @@ fn header_bytes(reader: &mut impl Read) -> Result<Vec<u8>> {
     const LONGEST: usize = 10_000;
     /// A header of a matrix has two.
     const MOST_BRACKETS: usize = 16;
-    /// Of shapes whose product is a number of 64 bits.
-    const MOST_DIGITS: usize = 19;
     let mut bytes = vec![0; 10];
     reader.read_exact(&mut bytes).context("no header")?;
     ensure!(bytes.starts_with(b"\x93NUMPY"), "no header");
@@ -138,20 +136,31 @@ fn header_bytes(reader: &mut impl Read) -> Result<Vec<u8>> {
     reader
         .read_exact(&mut bytes[start..])
         .context("the header is cut off")?;
-    // The parser descends into brackets, and multiplies the shape.
+    // The parser descends into brackets.
     let text = &bytes[start..];
     let brackets = text.iter().filter(|c| b"([{".contains(c)).count();
     ensure!(
         brackets <= MOST_BRACKETS,
         "expected numbers, found a structured type"
     );
-    let shape = text
-        .windows(5)
-        .rposition(|word| word == b"shape")
-        .unwrap_or(0);
-    let digits = (text[shape..].iter().take_while(|c| **c != b')'))
-        .filter(|c| c.is_ascii_digit())
-        .count();
-    ensure!(digits <= MOST_DIGITS, "a shape of {digits} digits");
+    check_product(text)?;
     Ok(bytes)
+}
+
+/// Refuses a shape with more entries than 64 bits count, which the parser multiplies unchecked.
+fn check_product(text: &[u8]) -> Result<()> {
+    let text = String::from_utf8_lossy(text);
+    let shape = text.rsplit_once("shape").map_or("", |(_, rest)| rest);
+    let shape = shape.split_once(')').map_or(shape, |(shape, _)| shape);
+    let numbers = shape.split(|c: char| !c.is_ascii_digit());
+    let numbers: Vec<&str> = numbers.filter(|number| !number.is_empty()).collect();
+    let product = numbers.iter().try_fold(1u64, |product, number| {
+        product.checked_mul(number.parse::<u64>().ok()?.max(1))
+    });
+    ensure!(
+        product.is_some(),
+        "the header says {} entries, more than a file can hold",
+        numbers.join(" x ")
+    );
+    Ok(())
 }

@@ -302,7 +302,10 @@ mod tests {
             assert!(metric.value().is_none() && metric.running_value().is_none());
         }
         let entry = metric.compute().unwrap();
-        let value = metric.final_value().current();
+        let entry_of_the_split = metric.final_value();
+        // A point of the dashboard's plot in every epoch.
+        assert!(matches!(entry_of_the_split, NumericEntry::Value(_)));
+        let value = entry_of_the_split.current();
         if value.is_finite() {
             assert_eq!(entry.serialized, value.to_string());
         }

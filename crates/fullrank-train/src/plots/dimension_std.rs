@@ -1,9 +1,11 @@
+use fullrank::diagnostics::readable;
+
 use super::Palette;
 use super::axis::Axis;
 use super::canvas::{INK, document};
 use super::legend::{self, Entry, Sample};
 use super::panel::{ABOVE, BELOW, Frame, LEFT, Panel};
-use super::spectrum_in_bounds::{figure, short};
+use super::spectrum_in_bounds::figure;
 
 /// The standard deviation of each dimension over the samples, of one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +111,7 @@ pub fn sorted_std(
         sample: Sample::Line,
     }];
     entries.extend(level.iter().map(|(level, name)| Entry {
-        text: format!("{name} = {}", short(*level)),
+        text: format!("{name} = {}", readable(*level)),
         color: INK,
         sample: Sample::Dashes,
     }));
@@ -120,8 +122,8 @@ pub fn sorted_std(
         (Some(greatest), Some(least)) => format!(
             "Standard deviation of each of {} dimensions, sorted descending, from {} down to {}.",
             std.len(),
-            short(greatest.1),
-            short(least.1),
+            readable(greatest.1),
+            readable(least.1),
         ),
         _ => "No standard deviations.".to_string(),
     };

@@ -1,3 +1,6 @@
+use fullrank::diagnostics::readable;
+use plotters::style::text_anchor::HPos;
+
 use super::axis::Axis;
 use super::canvas::{AXIS, INK, Text, document};
 use super::legend::{self, Entry, Sample};
@@ -5,7 +8,6 @@ use super::palette::BASELINE;
 use super::panel::{ABOVE, BELOW, Frame, LEFT, Panel};
 use super::spectrum::{Spectrum, y_axis};
 use super::{Palette, drawable};
-use plotters::style::text_anchor::HPos;
 
 /// The share of its greatest value below which a value is drawn at the bottom of the axis.
 const FLOOR: f64 = 1e-7;
@@ -42,17 +44,23 @@ impl BoundedSpectrum {
         {
             entries.extend([
                 entry(
-                    format!("mean s_mu = {} = {share:.3} U", short(share * bounds.upper)),
+                    format!(
+                        "mean s_mu = {} = {share:.3} U",
+                        readable(share * bounds.upper)
+                    ),
                     color,
                     Sample::Dashes,
                 ),
                 entry(
-                    format!("upper bound U = {}: a flat spectrum", short(bounds.upper)),
+                    format!(
+                        "upper bound U = {}: a flat spectrum",
+                        readable(bounds.upper)
+                    ),
                     INK,
                     Sample::Dashes,
                 ),
                 entry(
-                    format!("lower bound L = {}: one direction", short(bounds.lower)),
+                    format!("lower bound L = {}: one direction", readable(bounds.lower)),
                     AXIS,
                     Sample::Dashes,
                 ),
@@ -173,8 +181,8 @@ pub fn raw_and_centred_spectrum(
         (Some(first), Some(last)) => {
             format!(
                 "As they are, from {} down to {}.",
-                short(*first),
-                short(*last)
+                readable(*first),
+                readable(*last)
             )
         }
         _ => String::new(),
@@ -225,15 +233,4 @@ fn words(entries: &[Entry]) -> String {
         .map(|entry| entry.text.as_str())
         .collect::<Vec<_>>()
         .join("; ")
-}
-
-/// A number with three figures.
-pub(super) fn short(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".into(),
-        1e-3..10.0 => format!("{value:.3}"),
-        10.0..1e3 => format!("{value:.1}"),
-        1e3..1e6 => format!("{value:.0}"),
-        _ => format!("{value:.2e}"),
-    }
 }

@@ -116,6 +116,12 @@ impl<'a> Embedding<'a> {
         self.rows.len().checked_div(self.dims).unwrap_or(0)
     }
 
+    /// The rows that the figures are of.
+    fn total(&self) -> usize {
+        let diagnosed = self.diagnostics.as_ref();
+        diagnosed.map_or(self.count(), |diagnostics| diagnostics.rows)
+    }
+
     fn row(&self, index: usize) -> &[f32] {
         &self.rows[index * self.dims..][..self.dims]
     }
@@ -188,8 +194,8 @@ impl<'a> Embedding<'a> {
             true => format!("{side} of {} dimensions, evenly spaced", self.dims),
             false => format!("all {side} dimensions"),
         };
-        if rows.len() < self.count() {
-            words += &format!("; {} of {} rows", rows.len(), self.count());
+        if rows.len() < self.total() {
+            words += &format!("; {} of {} rows", rows.len(), self.total());
         }
         let correlations = Correlations {
             values,
@@ -208,8 +214,8 @@ impl<'a> Embedding<'a> {
     /// unit rows.
     pub(super) fn projection(&self) -> (Scatter, String) {
         let chosen = self.sample(POINTS);
-        let drawn = match chosen.len() < self.count() {
-            true => format!("{} of {} rows, drawn at random", chosen.len(), self.count()),
+        let drawn = match chosen.len() < self.total() {
+            true => format!("{} of {} rows, drawn at random", chosen.len(), self.total()),
             false => format!("all {} rows", chosen.len()),
         };
         let (points, labels, circle, words);

@@ -8,7 +8,7 @@ use fullrank::diagnostics::{Accumulator, DEAD_BELOW, Diagnostics, Health, readab
 
 use super::html::{details, escaped, figure, grid, paragraph, table_of};
 use super::random_spectrum::random_spectrum;
-use super::table::{Table, number, of_columns};
+use super::table::{Table, of_columns};
 use super::{Embedding, Error};
 use crate::plots::{self, BoundedSpectrum, Correlations, Palette, Scatter, Spectrum, Utilization};
 
@@ -323,8 +323,8 @@ fn classes(data: &Scatter) -> Table {
         table = table.with_row([
             class.name.clone(),
             class.points.len().to_string(),
-            number(mean(|point| point.0)),
-            number(mean(|point| point.1)),
+            readable(mean(|point| point.0)),
+            readable(mean(|point| point.1)),
         ]);
     }
     table

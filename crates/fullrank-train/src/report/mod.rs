@@ -43,6 +43,7 @@ mod inspect;
 mod projection;
 mod random_spectrum;
 mod retrievals;
+mod row_sample;
 mod settings;
 mod table;
 
@@ -57,6 +58,7 @@ use serde::Serialize;
 pub use embedding::Embedding;
 pub use inspect::inspect_report;
 pub use retrievals::{Neighbour, Retrieval, nearest_neighbours};
+pub use row_sample::RowSample;
 pub use table::Table;
 
 use crate::plots::{self, Palette, Term};

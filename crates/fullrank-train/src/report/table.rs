@@ -1,3 +1,5 @@
+use fullrank::diagnostics::readable;
+
 use crate::plots::Term;
 
 /// Rows of a table that stands for more.
@@ -71,9 +73,11 @@ pub(super) fn of_columns(index: &str, columns: &[(&str, &[f64])]) -> Table {
             1 => 0,
             _ => k * (longest - 1) / (shown - 1),
         };
-        let cells = columns
-            .iter()
-            .map(|(_, values)| values.get(place).map_or("".into(), |value| number(*value)));
+        let cells = columns.iter().map(|(_, values)| {
+            values
+                .get(place)
+                .map_or("".into(), |value| readable(*value))
+        });
         [(place + 1).to_string()].into_iter().chain(cells).collect()
     });
     let headers = columns.iter().map(|(name, _)| (*name).to_string());
@@ -102,7 +106,7 @@ pub(super) fn of_terms(x_label: &str, terms: &[Term]) -> Table {
     for term in terms {
         for series in &term.series {
             let values = || series.points.iter().map(|point| point.1);
-            let of = |value: Option<f64>| value.map_or("-".to_string(), number);
+            let of = |value: Option<f64>| value.map_or("-".to_string(), readable);
             table = table.with_row([
                 term.name.clone(),
                 series.name.clone(),
@@ -116,15 +120,4 @@ pub(super) fn of_terms(x_label: &str, terms: &[Term]) -> Table {
         }
     }
     table
-}
-
-/// A number with four figures, or all of a whole one.
-pub(super) fn number(value: f64) -> String {
-    match value.abs() {
-        _ if value == value.trunc() && value.abs() < 1e9 => format!("{value:.0}"),
-        1e-3..10.0 => format!("{value:.4}"),
-        10.0..100.0 => format!("{value:.2}"),
-        100.0..1e6 => format!("{value:.1}"),
-        _ => format!("{value:.3e}"),
-    }
 }

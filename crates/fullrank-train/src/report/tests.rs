@@ -314,6 +314,35 @@ fn a_large_embedding_has_a_small_report() {
 }
 
 #[test]
+fn a_sample_does_not_depend_on_the_blocks() {
+    let rows: Vec<f64> = (0..3 * 12_000).map(f64::from).collect();
+    let labels: Vec<i64> = (0..12_000).collect();
+    let diagnostics = fullrank::Diagnostics::new(&rows, 3, None).expect("sound");
+    let sample = |block: usize| {
+        let mut sample = RowSample::new(3);
+        rows.chunks(3 * block).for_each(|rows| sample.push(rows));
+        sample.into_embedding("E", diagnostics.clone(), Some(&labels))
+    };
+    let (one, other) = (sample(12_000), sample(7));
+    assert_eq!(one.rows(), other.rows());
+    assert_eq!(one.rows().len(), 3 * 10_000);
+    // Rows stay in their order, and rows from everywhere are kept.
+    assert!(one.rows().is_sorted());
+    let late = one.rows().iter().filter(|&&x| x >= 3.0 * 11_000.0).count() / 3;
+    assert!((780..890).contains(&late), "{late} of 833");
+    let (_, words) = one.projection();
+    assert!(words.starts_with("1500 of 12000 rows"), "{words}");
+    assert_eq!(one.label_numbers(), other.label_numbers());
+
+    let mut sample = RowSample::new(2);
+    sample.push(&[1e100, -2e100, 3e99, 0.0]);
+    assert_eq!(
+        sample.into_embedding("E", diagnostics, None).rows(),
+        [0.5, -1.0, 0.15, 0.0]
+    );
+}
+
+#[test]
 fn neighbours_are_nearest_by_direction() {
     let rows = [1.0, 0.0, 9.0, 1.0, 0.0, 2.0, 0.1, 3.0, 0.0, 0.0];
     let found = nearest_neighbours(&rows, &[0, 0, 1, 1, 1], 5, 2);
