@@ -15,7 +15,15 @@ use fullrank_train::table::{markdown, mean_and_spread};
 use crate::evaluation::forward;
 use crate::run::{Entry, Measured, Run};
 
-const HEADER: [&str; 6] = ["", "accuracy", "s_mu/U", "eff. rank", "dead", "seconds"];
+const HEADER: [&str; 7] = [
+    "",
+    "accuracy",
+    "Recall@1",
+    "s_mu/U",
+    "eff. rank",
+    "dead",
+    "seconds",
+];
 
 /// Writes the report into the run's folder and returns its table with a legend.
 pub fn write(run: &Run, entries: &[Entry], data: &Data, device: &Device) -> Result<String> {
