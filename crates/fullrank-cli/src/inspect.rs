@@ -9,7 +9,7 @@ use fullrank::diagnostics::{
     Accumulator, COLLAPSED_BELOW, DEAD_BELOW, DEAD_SHARE_ABOVE, Diagnostics, DiagnosticsError,
     NonFinite, PARTLY_COLLAPSED_BELOW,
 };
-use fullrank_train::report::{RowSample, inspect_report};
+use fullrank_train::report::{Embedding, Report, RowSample, inspect_report};
 use serde_json::{Map, Value, json};
 
 use crate::embeddings::{self, Sink};
@@ -37,8 +37,8 @@ pub(crate) struct InspectArgs {
     /// Print one JSON object, or with several files an array of them
     #[arg(long)]
     json: bool,
-    /// Also write a report: one HTML file with spectra, deviations, correlations and a projection
-    #[arg(long, value_name = "REPORT")]
+    /// Also write a report with pictures, one HTML file
+    #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
 
@@ -58,8 +58,7 @@ fn thresholds() -> String {
 
 /// What was found in a file.
 enum Found {
-    /// With rows for the pictures of a report.
-    Figures(Box<(Diagnostics, Option<RowSample>)>),
+    Figures(Box<Diagnostics>),
     NotFinite(NonFinite),
 }
 
@@ -67,10 +66,20 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     let labels = args.labels.as_ref().map(|path| npy::read_labels(path));
     let labels = labels.transpose()?;
     let mut inspected = Vec::new();
+    let mut pictured = Vec::new();
     for path in &args.files {
-        let found =
-            inspect(args, path, labels.as_deref()).with_context(|| path.display().to_string())?;
-        inspected.push((path.display().to_string(), found));
+        let mut sample = None;
+        let wanted = args.html.is_some().then_some(&mut sample);
+        let found = inspect(path, args.tensor.as_deref(), labels.as_deref(), wanted)
+            .with_context(|| path.display().to_string())?;
+        let file = path.display().to_string();
+        if let (Some(sample), Found::Figures(figures)) = (sample, &found) {
+            pictured.push(sample.into_embedding(&file, (**figures).clone(), labels.as_deref()));
+        }
+        inspected.push((file, found));
+    }
+    if let (Some(path), false) = (&args.html, pictured.is_empty()) {
+        report(args, &pictured)?.write(path)?;
     }
     if args.json {
         print_json(&inspected, args.compare)?;
@@ -84,46 +93,45 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
             code = ExitCode::from(2);
         }
     }
-    if let Some(path) = &args.html {
-        write_report(path, inspected, labels.as_deref())?;
-    }
     Ok(code)
 }
 
-/// The report on the files that have figures; none if no file has.
-fn write_report(
-    path: &Path,
-    inspected: Vec<(String, Found)>,
-    labels: Option<&[i64]>,
-) -> Result<()> {
-    let embeddings: Vec<_> = (inspected.into_iter())
-        .filter_map(|(file, found)| match found {
-            Found::Figures(figures) => {
-                let (diagnostics, rows) = *figures;
-                Some(rows?.into_embedding(file, diagnostics, labels))
-            }
-            Found::NotFinite(_) => None,
-        })
+/// The report on files that have figures.
+fn report(args: &InspectArgs, embeddings: &[Embedding<'_>]) -> Result<Report> {
+    let title = match embeddings {
+        [one] => format!("Embedding {}", one.name()),
+        several => format!("{} embeddings", several.len()),
+    };
+    let files = args
+        .files
+        .iter()
+        .map(|file| ("file", file.display().to_string()));
+    let labels = args
+        .labels
+        .iter()
+        .map(|file| ("labels", file.display().to_string()));
+    let tensor = args.tensor.iter().map(|name| ("tensor", name.clone()));
+    let settings: Vec<(String, String)> = (files.chain(labels).chain(tensor))
+        .map(|(name, value)| (name.to_owned(), value))
         .collect();
-    if embeddings.is_empty() {
-        eprintln!("{}: not written, there is nothing to show", path.display());
-        return Ok(());
-    }
-    let report = inspect_report("Embeddings inspected", &[], &embeddings)?;
-    Ok(report.write(path)?)
+    Ok(inspect_report(&title, &settings, embeddings)?)
 }
 
-/// The figures of the matrix in a file.
-fn inspect(args: &InspectArgs, path: &Path, labels: Option<&[i64]>) -> Result<Found> {
+/// The figures of the matrix in a file, and a sample of its rows into `sample` if there is one.
+fn inspect(
+    path: &Path,
+    tensor: Option<&str>,
+    labels: Option<&[i64]>,
+    sample: Option<&mut Option<RowSample>>,
+) -> Result<Found> {
     let mut rows = Inspected {
+        sample,
         labels,
         row: 0,
         dims: 0,
         accumulator: None,
-        for_pictures: None,
-        pictures: args.html.is_some(),
     };
-    embeddings::read(path, args.tensor.as_deref(), &mut rows)?;
+    embeddings::read(path, tensor, &mut rows)?;
     if let Some(labels) = labels {
         let row = rows.row;
         ensure!(
@@ -134,7 +142,7 @@ fn inspect(args: &InspectArgs, path: &Path, labels: Option<&[i64]>) -> Result<Fo
     }
     let accumulator = rows.accumulator.context("no rows")?;
     match accumulator.finish() {
-        Ok(diagnostics) => Ok(Found::Figures(Box::new((diagnostics, rows.for_pictures)))),
+        Ok(diagnostics) => Ok(Found::Figures(Box::new(diagnostics))),
         Err(DiagnosticsError::NotFinite(found)) => Ok(Found::NotFinite(found)),
         Err(error) => Err(error.into()),
     }
@@ -142,19 +150,20 @@ fn inspect(args: &InspectArgs, path: &Path, labels: Option<&[i64]>) -> Result<Fo
 
 /// Rows on their way from a file to their figures.
 struct Inspected<'a> {
+    sample: Option<&'a mut Option<RowSample>>,
     labels: Option<&'a [i64]>,
     row: usize,
     dims: usize,
     accumulator: Option<Accumulator>,
-    for_pictures: Option<RowSample>,
-    pictures: bool,
 }
 
 impl Sink for Inspected<'_> {
     fn start(&mut self, dims: usize, entry_epsilon: f64) -> Result<()> {
         self.dims = dims;
         self.accumulator = Some(Accumulator::new(dims).entry_epsilon(entry_epsilon));
-        self.for_pictures = self.pictures.then(|| RowSample::new(dims));
+        if let Some(sample) = &mut self.sample {
+            **sample = Some(RowSample::new(dims));
+        }
         Ok(())
     }
 
@@ -162,6 +171,9 @@ impl Sink for Inspected<'_> {
         let accumulator = self.accumulator.as_mut().context("no start")?;
         let first = self.row;
         self.row += rows.len() / self.dims;
+        if let Some(Some(sample)) = self.sample.as_deref_mut() {
+            sample.push(rows);
+        }
         match self.labels {
             Some(labels) => {
                 let these = labels.get(first..self.row).with_context(|| {
@@ -170,9 +182,6 @@ impl Sink for Inspected<'_> {
                 accumulator.push_labelled(rows, these)?;
             }
             None => accumulator.push(rows)?,
-        }
-        if let Some(for_pictures) = &mut self.for_pictures {
-            for_pictures.push(rows);
         }
         Ok(())
     }
@@ -203,8 +212,7 @@ fn object(file: &str, found: &Found) -> Result<Map<String, Value>> {
     let mut object = Map::new();
     object.insert("file".to_owned(), json!(file));
     match found {
-        Found::Figures(figures) => {
-            let (diagnostics, _) = &**figures;
+        Found::Figures(diagnostics) => {
             let verdict = diagnostics.verdict();
             object.insert("verdict".to_owned(), json!(verdict.text));
             object.insert("health".to_owned(), json!(verdict.health));
@@ -245,7 +253,7 @@ fn print_table(inspected: &[(String, Found)], compare: bool) {
 fn figures(inspected: &[(String, Found)]) -> Vec<(&str, &Diagnostics)> {
     (inspected.iter())
         .filter_map(|(file, found)| match found {
-            Found::Figures(figures) => Some((file.as_str(), &figures.0)),
+            Found::Figures(diagnostics) => Some((file.as_str(), &**diagnostics)),
             Found::NotFinite(_) => None,
         })
         .collect()

@@ -404,6 +404,44 @@ fn files_side_by_side() {
 }
 
 #[test]
+fn a_report_shows_the_files_side_by_side() {
+    let files = Files::new();
+    files.npy("<a>.npy", [60, 4], &normal(240));
+    files.npy("b.npy", [60, 4], &[0.5; 240]);
+    let labels = (0..60).map(|row| row % 3 - 1).collect::<Vec<i64>>();
+    write(&files.path("labels.npy"), &[60], Order::C, labels);
+    let args = "<a>.npy b.npy --labels labels.npy";
+    let table = files.text(&format!("{args} --html report.html"));
+    assert_eq!(table, files.text(args));
+    let html = fs::read_to_string(files.path("report.html")).unwrap();
+    for text in [
+        "<h1>2 embeddings</h1>",
+        "<dd>&lt;a&gt;.npy</dd>",
+        "<strong>&lt;a&gt;.npy</strong>: healthy",
+        "<strong>b.npy</strong>: collapsed",
+        "class -1",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+    assert_eq!(html.matches("<svg").count(), 1 + 2 * 5);
+
+    // A file without figures has no part in it, nor is there a report of such files alone.
+    files.npy("nan.npy", [2, 2], &[1.0, f64::NAN, 0.0, 2.0]);
+    let output = files.inspect("nan.npy --html none.html");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!files.path("none.html").exists());
+    let output = files.inspect("nan.npy b.npy --html one.html");
+    assert_eq!(output.status.code(), Some(2));
+    let html = fs::read_to_string(files.path("one.html")).unwrap();
+    assert!(html.contains("<h1>Embedding b.npy</h1>"));
+    assert!(
+        files
+            .error("b.npy --html no/where.html")
+            .contains("where.html")
+    );
+}
+
+#[test]
 fn equal_rows_have_collapsed_and_one_row_says_nothing() {
     let files = Files::new();
     files.npy("equal.npy", [20, 3], &[0.1; 60]);
@@ -732,39 +770,4 @@ fn figures_agree_with_numpy() {
             }
         }
     }
-}
-
-#[test]
-fn a_report_of_several_files() {
-    let files = Files::new();
-    files.npy("healthy.npy", [60, 4], &normal(240));
-    // One direction.
-    let flat: Vec<f64> = (0..240).map(|k| f64::from(k / 4).sin()).collect();
-    files.npy("a<b.npy", [60, 4], &flat);
-    files.npy("nan.npy", [1, 2], &[1.0, f64::NAN]);
-    let labels: Vec<i64> = (0..60).map(|row| row % 3).collect();
-    write(&files.path("l.npy"), &[60], Order::C, labels);
-    let plain = files.text("healthy.npy a<b.npy --labels l.npy");
-    let text = files.text("healthy.npy a<b.npy --labels l.npy --html report.html");
-    assert_eq!(text, plain);
-    let report = fs::read_to_string(files.path("report.html")).unwrap();
-    assert!(report.starts_with("<!DOCTYPE html>"), "{}", &report[..60]);
-    for part in ["healthy.npy", "a&lt;b.npy", "class 2", "collapsed: uses 1"] {
-        assert!(report.contains(part), "{part}");
-    }
-    assert!(!report.contains("a<b.npy"));
-
-    // Entries that are not finite leave a file out, and a report of no file unwritten.
-    let output = files.inspect("healthy.npy nan.npy --html other.html");
-    assert_eq!(output.status.code(), Some(2));
-    let other = fs::read_to_string(files.path("other.html")).unwrap();
-    assert!(other.contains("healthy.npy") && !other.contains("nan.npy"));
-    let output = files.inspect("nan.npy --html none.html");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(!files.path("none.html").exists());
-    // A report that cannot be written names its file.
-    let text = files
-        .inspect("healthy.npy --html no/such/folder.html")
-        .stderr;
-    assert!(String::from_utf8_lossy(&text).contains("folder.html"));
 }

@@ -181,19 +181,18 @@ pub fn raw_and_centred_spectrum(
         lines: vec![(AXIS, points(centred)), (entries[0].color, points(raw))],
         levels: vec![],
     };
-    let condition = match (raw.first(), raw.last()) {
-        (Some(first), Some(last)) => {
-            format!(
-                "As they are, from {} down to {}.",
-                readable(*first),
-                readable(*last)
-            )
-        }
+    let shown = || raw.iter().copied().filter(|&value| drawable(value));
+    let ends = match (shown().next(), shown().next_back()) {
+        (Some(first), Some(last)) => format!(
+            "As they are, from {} down to {}.",
+            readable(first),
+            readable(last)
+        ),
         _ => String::new(),
     };
     let description = format!(
         "Singular values of {name} over their index: the rows as they are, and minus their mean. \
-         {condition}"
+         {ends}"
     );
     figure(title, &description, &panel, &entries, |_, _| {})
 }
