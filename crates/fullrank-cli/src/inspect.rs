@@ -9,6 +9,7 @@ use fullrank::diagnostics::{
     Accumulator, COLLAPSED_BELOW, DEAD_BELOW, DEAD_SHARE_ABOVE, Diagnostics, DiagnosticsError,
     NonFinite, PARTLY_COLLAPSED_BELOW,
 };
+use fullrank_train::report::{RowSample, inspect_report};
 use serde_json::{Map, Value, json};
 
 use crate::embeddings::{self, Sink};
@@ -16,8 +17,8 @@ use crate::{npy, table};
 
 /// How much of its space an embedding uses, and whether it has collapsed
 ///
-/// Reads matrices [batch, dim] from .npy, .npz, .safetensors and .csv files, written by any framework, and
-/// computes in f64. Large files are read in blocks.
+/// Reads matrices [batch, dim] from .npy, .npz, .safetensors and .csv files, written by any
+/// framework, and computes in f64. Large files are read in blocks.
 #[derive(Args)]
 #[command(after_long_help = thresholds())]
 pub(crate) struct InspectArgs {
@@ -36,23 +37,29 @@ pub(crate) struct InspectArgs {
     /// Print one JSON object, or with several files an array of them
     #[arg(long)]
     json: bool,
+    /// Also write a report: one HTML file with spectra, deviations, correlations and a projection
+    #[arg(long, value_name = "REPORT")]
+    html: Option<PathBuf>,
 }
 
 fn thresholds() -> String {
     format!(
-        "The verdict rests on two shares of what random isotropic rows of the same shape reach: that of the \
-         effective rank, and that of the mean singular value above its lower bound. 'collapsed': the smaller is \
-         below {COLLAPSED_BELOW}, or every dimension is dead. 'partly collapsed': it is below {PARTLY_COLLAPSED_BELOW}, or more \
-         than {} % of the dimensions are dead. A dimension is dead if its standard deviation is at most {DEAD_BELOW} \
-         times the root mean square of all entries.\n\n\
-         Exit code: 0, or 2 if a file has entries that are NaN or infinite, or 1 after any other error.",
+        "The verdict rests on two shares of what random isotropic rows of the same shape reach: \
+         that of the effective rank, and that of the mean singular value above its lower bound. \
+         'collapsed': the smaller is below {COLLAPSED_BELOW}, or every dimension is dead. 'partly \
+         collapsed': it is below {PARTLY_COLLAPSED_BELOW}, or more than {} % of the dimensions are \
+         dead. A dimension is dead if its standard deviation is at most {DEAD_BELOW} times the \
+         root mean square of all entries.\n\n\
+         Exit code: 0, or 2 if a file has entries that are NaN or infinite, or 1 after any other \
+         error.",
         100.0 * DEAD_SHARE_ABOVE
     )
 }
 
 /// What was found in a file.
 enum Found {
-    Figures(Box<Diagnostics>),
+    /// With rows for the pictures of a report.
+    Figures(Box<(Diagnostics, Option<RowSample>)>),
     NotFinite(NonFinite),
 }
 
@@ -61,8 +68,8 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     let labels = labels.transpose()?;
     let mut inspected = Vec::new();
     for path in &args.files {
-        let found = inspect(path, args.tensor.as_deref(), labels.as_deref())
-            .with_context(|| path.display().to_string())?;
+        let found =
+            inspect(args, path, labels.as_deref()).with_context(|| path.display().to_string())?;
         inspected.push((path.display().to_string(), found));
     }
     if args.json {
@@ -77,18 +84,46 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
             code = ExitCode::from(2);
         }
     }
+    if let Some(path) = &args.html {
+        write_report(path, inspected, labels.as_deref())?;
+    }
     Ok(code)
 }
 
+/// The report on the files that have figures; none if no file has.
+fn write_report(
+    path: &Path,
+    inspected: Vec<(String, Found)>,
+    labels: Option<&[i64]>,
+) -> Result<()> {
+    let embeddings: Vec<_> = (inspected.into_iter())
+        .filter_map(|(file, found)| match found {
+            Found::Figures(figures) => {
+                let (diagnostics, rows) = *figures;
+                Some(rows?.into_embedding(file, diagnostics, labels))
+            }
+            Found::NotFinite(_) => None,
+        })
+        .collect();
+    if embeddings.is_empty() {
+        eprintln!("{}: not written, there is nothing to show", path.display());
+        return Ok(());
+    }
+    let report = inspect_report("Embeddings inspected", &[], &embeddings)?;
+    Ok(report.write(path)?)
+}
+
 /// The figures of the matrix in a file.
-fn inspect(path: &Path, tensor: Option<&str>, labels: Option<&[i64]>) -> Result<Found> {
+fn inspect(args: &InspectArgs, path: &Path, labels: Option<&[i64]>) -> Result<Found> {
     let mut rows = Inspected {
         labels,
         row: 0,
         dims: 0,
         accumulator: None,
+        for_pictures: None,
+        pictures: args.html.is_some(),
     };
-    embeddings::read(path, tensor, &mut rows)?;
+    embeddings::read(path, args.tensor.as_deref(), &mut rows)?;
     if let Some(labels) = labels {
         let row = rows.row;
         ensure!(
@@ -99,7 +134,7 @@ fn inspect(path: &Path, tensor: Option<&str>, labels: Option<&[i64]>) -> Result<
     }
     let accumulator = rows.accumulator.context("no rows")?;
     match accumulator.finish() {
-        Ok(diagnostics) => Ok(Found::Figures(Box::new(diagnostics))),
+        Ok(diagnostics) => Ok(Found::Figures(Box::new((diagnostics, rows.for_pictures)))),
         Err(DiagnosticsError::NotFinite(found)) => Ok(Found::NotFinite(found)),
         Err(error) => Err(error.into()),
     }
@@ -111,12 +146,15 @@ struct Inspected<'a> {
     row: usize,
     dims: usize,
     accumulator: Option<Accumulator>,
+    for_pictures: Option<RowSample>,
+    pictures: bool,
 }
 
 impl Sink for Inspected<'_> {
     fn start(&mut self, dims: usize, entry_epsilon: f64) -> Result<()> {
         self.dims = dims;
         self.accumulator = Some(Accumulator::new(dims).entry_epsilon(entry_epsilon));
+        self.for_pictures = self.pictures.then(|| RowSample::new(dims));
         Ok(())
     }
 
@@ -132,6 +170,9 @@ impl Sink for Inspected<'_> {
                 accumulator.push_labelled(rows, these)?;
             }
             None => accumulator.push(rows)?,
+        }
+        if let Some(for_pictures) = &mut self.for_pictures {
+            for_pictures.push(rows);
         }
         Ok(())
     }
@@ -162,7 +203,8 @@ fn object(file: &str, found: &Found) -> Result<Map<String, Value>> {
     let mut object = Map::new();
     object.insert("file".to_owned(), json!(file));
     match found {
-        Found::Figures(diagnostics) => {
+        Found::Figures(figures) => {
+            let (diagnostics, _) = &**figures;
             let verdict = diagnostics.verdict();
             object.insert("verdict".to_owned(), json!(verdict.text));
             object.insert("health".to_owned(), json!(verdict.health));
@@ -189,18 +231,22 @@ fn difference(other: &Map<String, Value>, first: &Map<String, Value>) -> Map<Str
 }
 
 fn print_table(inspected: &[(String, Found)], compare: bool) {
-    let figures: Vec<(&str, &Diagnostics)> = (inspected.iter())
-        .filter_map(|(file, found)| match found {
-            Found::Figures(diagnostics) => Some((file.as_str(), &**diagnostics)),
-            Found::NotFinite(_) => None,
-        })
-        .collect();
+    let figures = figures(inspected);
     if figures.is_empty() {
         return;
     }
-    print!("{}", table::table(&figures, compare));
-    println!();
+    println!("{}", table::table(&figures, compare));
     for (file, diagnostics) in &figures {
         println!("{file}: {}", diagnostics.verdict().text);
     }
+}
+
+/// The files of which there are figures.
+fn figures(inspected: &[(String, Found)]) -> Vec<(&str, &Diagnostics)> {
+    (inspected.iter())
+        .filter_map(|(file, found)| match found {
+            Found::Figures(figures) => Some((file.as_str(), &figures.0)),
+            Found::NotFinite(_) => None,
+        })
+        .collect()
 }

@@ -2,4 +2,5 @@
 
 pub mod data;
 pub mod device;
+pub mod encoder_args;
 pub mod run_args;

@@ -63,7 +63,8 @@ impl Files {
     }
 }
 
-/// Numbers of a standard normal distribution, nearly: a linear congruential generator, summed over twelve draws.
+/// Numbers of a standard normal distribution, nearly: a linear congruential generator, summed over
+/// twelve draws.
 fn normal(count: usize) -> Vec<f64> {
     let mut state = 1u64;
     let mut uniform = || {
@@ -93,7 +94,8 @@ fn product(a: &[f64], b: &[f64], inner: usize, dims: usize) -> Vec<f64> {
 /// Four rows along the axes, of which the first is twice as long: every figure by hand.
 const AXES: [f64; 8] = [2.0, 0.0, 0.0, 1.0, -2.0, 0.0, 0.0, -1.0];
 
-/// That both are the same but for rounding: numbers to 1e-6 of the larger, lists to 1e-6 of their largest.
+/// That both are the same but for rounding: numbers to 1e-6 of the larger, lists to 1e-6 of their
+/// largest.
 fn assert_close(name: &str, found: &Value, expected: &Value) {
     let numbers = |value: &Value| -> Option<Vec<f64>> {
         match value {
@@ -730,4 +732,39 @@ fn figures_agree_with_numpy() {
             }
         }
     }
+}
+
+#[test]
+fn a_report_of_several_files() {
+    let files = Files::new();
+    files.npy("healthy.npy", [60, 4], &normal(240));
+    // One direction.
+    let flat: Vec<f64> = (0..240).map(|k| f64::from(k / 4).sin()).collect();
+    files.npy("a<b.npy", [60, 4], &flat);
+    files.npy("nan.npy", [1, 2], &[1.0, f64::NAN]);
+    let labels: Vec<i64> = (0..60).map(|row| row % 3).collect();
+    write(&files.path("l.npy"), &[60], Order::C, labels);
+    let plain = files.text("healthy.npy a<b.npy --labels l.npy");
+    let text = files.text("healthy.npy a<b.npy --labels l.npy --html report.html");
+    assert_eq!(text, plain);
+    let report = fs::read_to_string(files.path("report.html")).unwrap();
+    assert!(report.starts_with("<!DOCTYPE html>"), "{}", &report[..60]);
+    for part in ["healthy.npy", "a&lt;b.npy", "class 2", "collapsed: uses 1"] {
+        assert!(report.contains(part), "{part}");
+    }
+    assert!(!report.contains("a<b.npy"));
+
+    // Entries that are not finite leave a file out, and a report of no file unwritten.
+    let output = files.inspect("healthy.npy nan.npy --html other.html");
+    assert_eq!(output.status.code(), Some(2));
+    let other = fs::read_to_string(files.path("other.html")).unwrap();
+    assert!(other.contains("healthy.npy") && !other.contains("nan.npy"));
+    let output = files.inspect("nan.npy --html none.html");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!files.path("none.html").exists());
+    // A report that cannot be written names its file.
+    let text = files
+        .inspect("healthy.npy --html no/such/folder.html")
+        .stderr;
+    assert!(String::from_utf8_lossy(&text).contains("folder.html"));
 }

@@ -186,6 +186,21 @@ impl<I: Send + Sync> Dataset<I> for ClassBalancedDataset<I> {
     }
 }
 
+/// Makes a batch that depends on when it is shown, as one of augmented images does.
+pub trait StepBatcher<I, O>: Send + Sync {
+    /// The batch of `items`, the `step`-th that a loader serves over all its epochs, counted from 0.
+    fn batch(&self, items: Vec<I>, step: usize, device: &Device) -> O;
+}
+
+/// A [`Batcher`] that takes no notice of the step.
+struct AnyStep<I, O>(Arc<dyn Batcher<I, O>>);
+
+impl<I, O> StepBatcher<I, O> for AnyStep<I, O> {
+    fn batch(&self, items: Vec<I>, _step: usize, device: &Device) -> O {
+        self.0.batch(items, device)
+    }
+}
+
 /// A Burn data loader of class-balanced batches, epoch after epoch.
 ///
 /// Each call of `iter` serves the next epoch, from epoch 1. Copies made by
@@ -193,7 +208,7 @@ impl<I: Send + Sync> Dataset<I> for ClassBalancedDataset<I> {
 /// [`slice`](DataLoader::slice) counts for itself and serves the whole batches that begin in it.
 pub struct ClassBalancedLoader<I, O> {
     dataset: Arc<dyn Dataset<I>>,
-    batcher: Arc<dyn Batcher<I, O>>,
+    batcher: Arc<dyn StepBatcher<I, O>>,
     sampler: ClassBalancedSampler,
     device: Device,
     batches: Range<usize>,
@@ -218,6 +233,20 @@ impl<I, O> ClassBalancedLoader<I, O> {
     pub fn new(
         dataset: Arc<dyn Dataset<I>>,
         batcher: Arc<dyn Batcher<I, O>>,
+        sampler: ClassBalancedSampler,
+        device: &Device,
+    ) -> Self
+    where
+        I: 'static,
+        O: 'static,
+    {
+        Self::by_step(dataset, Arc::new(AnyStep(batcher)), sampler, device)
+    }
+
+    /// A loader whose batches depend on the step in which they are shown.
+    pub fn by_step(
+        dataset: Arc<dyn Dataset<I>>,
+        batcher: Arc<dyn StepBatcher<I, O>>,
         sampler: ClassBalancedSampler,
         device: &Device,
     ) -> Self {
@@ -250,9 +279,12 @@ where
         let mut batches = self.sampler.epoch(epoch);
         batches.truncate(self.batches.end);
         batches.drain(..self.batches.start);
+        // Epochs count from 1.
+        let before = epoch.saturating_sub(1) * self.sampler.num_batches();
         Box::new(ClassBalancedIterator {
             loader: self,
             batches,
+            first_step: before + self.batches.start,
             served: 0,
         })
     }
@@ -282,6 +314,7 @@ where
 struct ClassBalancedIterator<'a, I, O> {
     loader: &'a ClassBalancedLoader<I, O>,
     batches: Vec<Vec<usize>>,
+    first_step: usize,
     served: usize,
 }
 
@@ -293,9 +326,11 @@ where
 
     fn next(&mut self) -> Option<Self::Item> {
         let indices = self.batches.get(self.served)?;
+        let step = self.first_step + self.served;
         self.served += 1;
         let items = self.loader.dataset.get_many(indices.clone());
-        Some(items.map(|items| self.loader.batcher.batch(items, &self.loader.device)))
+        let (batcher, device) = (&self.loader.batcher, &self.loader.device);
+        Some(items.map(|items| batcher.batch(items, step, device)))
     }
 }
 

@@ -13,12 +13,14 @@ mod n_pair;
 mod ranking_loss;
 mod regularized;
 pub mod scores;
+mod spread_out;
 mod triplet;
 mod tuples;
 
 pub use angular::{Angular, AngularConfig, AngularPairs};
 pub use class_balanced::{
     ClassBalancedDataset, ClassBalancedLoader, ClassBalancedSampler, ClassBalancedSamplerConfig,
+    StepBatcher,
 };
 pub use contrastive::{Contrastive, ContrastiveConfig};
 pub use distance::Distance;
@@ -31,5 +33,6 @@ pub use multi_similarity::{MultiSimilarity, MultiSimilarityConfig};
 pub use n_pair::{NPair, NPairConfig};
 pub use ranking_loss::{RankingLoss, RankingLossConfig, Reduction};
 pub use regularized::{Regularized, RegularizedConfig};
+pub use spread_out::{SpreadOut, SpreadOutConfig};
 pub use triplet::{Triplet, TripletConfig, TripletMining};
 pub use tuples::{Pairs, Triplets, Tuples};

@@ -46,6 +46,33 @@ impl Pairs {
         pairs
     }
 
+    /// Positive pairs of which no two share a row, and as many of negative ones: each row in at most one
+    /// pair of either kind. The contrastive batch of SVMax's paper: 36 classes of 4
+    /// rows give 72 positive and 72 negative pairs.
+    ///
+    /// The rows of a class are paired in their order, the first with the second and so on. For the
+    /// negative pairs all rows are sorted by class, the classes in the order in which they come up; the
+    /// first is paired with the one in the middle and so on. A pair that this puts within one class, of
+    /// more than half of all rows, is left out.
+    pub fn disjoint_from_labels(labels: &[i64]) -> Self {
+        let mut classes: Vec<(i64, Vec<usize>)> = Vec::new();
+        for (row, &label) in labels.iter().enumerate() {
+            match classes.iter_mut().find(|(known, _)| *known == label) {
+                Some((_, rows)) => rows.push(row),
+                None => classes.push((label, vec![row])),
+            }
+        }
+        let in_twos = |(_, rows): &(i64, Vec<usize>)| rows.as_chunks::<2>().0.to_vec();
+        let positive = classes.iter().flat_map(in_twos).collect();
+        let sorted: Vec<usize> = classes.into_iter().flat_map(|(_, rows)| rows).collect();
+        let (first, second) = sorted.split_at(sorted.len() / 2);
+        let across = first.iter().zip(second).map(|(&a, &b)| [a, b]);
+        Self {
+            positive,
+            negative: across.filter(|&[a, b]| labels[a] != labels[b]).collect(),
+        }
+    }
+
     /// Every positive pair with every negative pair of the same anchor.
     pub fn to_triplets(&self) -> Triplets {
         let mut negatives: BTreeMap<usize, Vec<usize>> = BTreeMap::new();

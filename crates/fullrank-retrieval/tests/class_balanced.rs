@@ -9,6 +9,7 @@ use burn::data::dataset::{Dataset, InMemDataset};
 use burn::tensor::Device;
 use fullrank_retrieval::{
     ClassBalancedDataset, ClassBalancedLoader, ClassBalancedSampler, ClassBalancedSamplerConfig,
+    StepBatcher,
 };
 use proptest::prelude::*;
 
@@ -143,6 +144,30 @@ fn the_loader_serves_epoch_after_epoch() {
     iterator.next();
     let progress = iterator.progress();
     assert_eq!((progress.items_processed, progress.items_total), (6, 24));
+}
+
+/// Puts the step in front of the items.
+struct Stepped;
+
+impl StepBatcher<usize, Vec<usize>> for Stepped {
+    fn batch(&self, items: Vec<usize>, step: usize, _device: &Device) -> Vec<usize> {
+        [vec![step], items].concat()
+    }
+}
+
+#[test]
+fn steps_count_over_the_epochs() {
+    let (sampler, dataset, _) = loader();
+    let device = Device::default();
+    let loader = ClassBalancedLoader::by_step(dataset, Arc::new(Stepped), sampler, &device);
+    let steps = |loader: &dyn DataLoader<Vec<usize>>| -> Vec<usize> {
+        served(loader).iter().map(|batch| batch[0]).collect()
+    };
+    assert_eq!(steps(&loader), [0, 1, 2, 3]);
+    assert_eq!(steps(&loader), [4, 5, 6, 7]);
+    let resumed = loader.starting_at(3);
+    assert_eq!(steps(resumed.slice(12, 24).as_ref()), [10, 11]);
+    assert_eq!(steps(&resumed), [8, 9, 10, 11]);
 }
 
 #[test]

@@ -98,23 +98,122 @@ impl WarmupCosine {
     }
 }
 
-impl LrScheduler for WarmupCosine {
-    fn step(&mut self) -> LearningRate {
-        let lr = self.at(self.next);
-        self.next = self.next.saturating_add(1);
-        lr
-    }
+/// Configuration of [`ConstantPolynomial`].
+#[derive(Config, Debug)]
+pub struct ConstantPolynomialConfig {
+    /// Learning rate at the start, above zero.
+    pub peak: f64,
+    /// Steps at `peak`, fewer than `total_steps`.
+    pub constant_steps: usize,
+    /// Steps of the whole run, the constant ones included.
+    pub total_steps: usize,
+    /// Learning rate after the last step, at least zero and at most `peak`. Default: `1e-7`
+    #[config(default = 1e-7)]
+    pub end: f64,
+    /// The power of the decay, above zero. Default: `1.0`
+    #[config(default = 1.0)]
+    pub power: f64,
+}
 
-    fn to_record(&self) -> LrSchedulerRecord {
-        LrSchedulerRecord::new().with_scalar(NEXT, self.next)
-    }
-
-    fn load_record(&mut self, record: LrSchedulerRecord) {
-        if let Some(next) = record.scalar(NEXT) {
-            self.next = next;
+impl ConstantPolynomialConfig {
+    /// Builds the schedule, at its first step.
+    ///
+    /// # Panics
+    ///
+    /// If `peak` or `power` is not above zero and finite, `constant_steps` is not below `total_steps`,
+    /// or `end` is not in `[0, peak]`.
+    pub fn init(&self) -> ConstantPolynomial {
+        for (what, value) in [("learning rate", self.peak), ("power", self.power)] {
+            assert!(
+                value > 0.0 && value.is_finite(),
+                "the {what} of the schedule must be above 0 and finite, got {value}"
+            );
+        }
+        assert!(
+            self.constant_steps < self.total_steps,
+            "the constant part must be shorter than the run, got {} of {} steps",
+            self.constant_steps,
+            self.total_steps
+        );
+        assert!(
+            (0.0..=self.peak).contains(&self.end),
+            "the last learning rate must be in [0, {}], got {}",
+            self.peak,
+            self.end
+        );
+        ConstantPolynomial {
+            peak: self.peak,
+            constant_steps: self.constant_steps,
+            total_steps: self.total_steps,
+            end: self.end,
+            power: self.power,
+            next: 0,
         }
     }
 }
+
+/// Constant, then a polynomial decay to the end of the run, then constant again.
+///
+/// For step `t`, counted from 0, of a run of `T` steps of which the first `c` are constant:
+///
+/// ```text
+/// lr(t) = peak                                                       t < c
+/// lr(t) = end + (peak - end) * (1 - (t - c) / (T - c))^power         c <= t < T
+/// lr(t) = end                                                        t >= T
+/// ```
+///
+/// SVMax's paper has `c = T / 2` and `end = 1e-7`; it does not say which power. The default is a straight
+/// line, as that of TensorFlow's polynomial decay.
+#[derive(Debug, Clone)]
+pub struct ConstantPolynomial {
+    peak: f64,
+    constant_steps: usize,
+    total_steps: usize,
+    end: f64,
+    power: f64,
+    next: usize,
+}
+
+impl ConstantPolynomial {
+    /// The learning rate of a step, counted from 0.
+    pub fn at(&self, step: usize) -> LearningRate {
+        if step < self.constant_steps {
+            return self.peak;
+        }
+        if step >= self.total_steps {
+            return self.end;
+        }
+        let done = (step - self.constant_steps) as f64;
+        let whole = (self.total_steps - self.constant_steps) as f64;
+        self.end + (self.peak - self.end) * (1.0 - done / whole).powf(self.power)
+    }
+}
+
+/// A schedule that is a function `at` of the step, counted in `next`.
+macro_rules! counting_scheduler {
+    ($schedule:ident) => {
+        impl LrScheduler for $schedule {
+            fn step(&mut self) -> LearningRate {
+                let lr = self.at(self.next);
+                self.next = self.next.saturating_add(1);
+                lr
+            }
+
+            fn to_record(&self) -> LrSchedulerRecord {
+                LrSchedulerRecord::new().with_scalar(NEXT, self.next)
+            }
+
+            fn load_record(&mut self, record: LrSchedulerRecord) {
+                if let Some(next) = record.scalar(NEXT) {
+                    self.next = next;
+                }
+            }
+        }
+    };
+}
+
+counting_scheduler!(WarmupCosine);
+counting_scheduler!(ConstantPolynomial);
 
 #[cfg(test)]
 mod tests {
@@ -171,21 +270,55 @@ mod tests {
     }
 
     #[test]
-    fn resumes_where_it_was() {
-        let config = WarmupCosineConfig::new(0.3, 7, 50);
-        let mut whole = ModuleLrScheduler::from(config.init());
+    fn constant_then_a_straight_line_or_a_curve() {
+        let line = ConstantPolynomialConfig::new(1.0, 50, 100).with_end(0.1);
+        let curve = line.clone().with_power(2.0).init();
+        let line = line.init();
+        for (step, straight, squared) in [
+            (0, 1.0, 1.0),
+            (50, 1.0, 1.0),
+            (60, 0.82, 0.676),
+            (75, 0.55, 0.325),
+            (99, 0.118, 0.100_36),
+            (100, 0.1, 0.1),
+            (1000, 0.1, 0.1),
+        ] {
+            assert_abs_diff_eq!(line.at(step), straight, epsilon = 1e-14);
+            assert_abs_diff_eq!(curve.at(step), squared, epsilon = 1e-14);
+        }
+        let default = ConstantPolynomialConfig::new(0.01, 2500, 5000).init();
+        assert_abs_diff_eq!(default.at(5000), 1e-7);
+    }
+
+    fn assert_resumes(schedule: impl LrScheduler + Clone + 'static) {
+        let start = || ModuleLrScheduler::from(schedule.clone());
+        let mut whole = start();
         let expected: Vec<f64> = (0..60).map(|_| whole.step().base()).collect();
         for stop in [0, 3, 7, 31, 55] {
-            let mut first = ModuleLrScheduler::from(config.init());
+            let mut first = start();
             for _ in 0..stop {
                 first.step();
             }
             let bytes = first.to_record().into_bytes().expect("a record");
             let record = LrSchedulerRecord::from_bytes(bytes).expect("a record");
-            let mut second = ModuleLrScheduler::from(config.init()).load_record(record);
+            let mut second = start().load_record(record);
             let resumed: Vec<f64> = (stop..60).map(|_| second.step().base()).collect();
             assert_eq!(resumed, expected[stop..]);
         }
+    }
+
+    #[test]
+    fn resumes_where_it_was() {
+        assert_resumes(WarmupCosineConfig::new(0.3, 7, 50).init());
+        assert_resumes(ConstantPolynomialConfig::new(0.3, 20, 50).init());
+    }
+
+    #[test]
+    #[should_panic(expected = "must be in [0, 0.3], got 0.5")]
+    fn an_end_above_the_peak_is_refused() {
+        ConstantPolynomialConfig::new(0.3, 20, 50)
+            .with_end(0.5)
+            .init();
     }
 
     #[test]

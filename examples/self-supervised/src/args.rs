@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
+use fullrank_cli::encoder_args::EncoderArgs;
 use fullrank_cli::run_args::RunArgs;
-use fullrank_train::encoder::EncoderConfig;
 use fullrank_train::optimizer::OptimizerConfig;
 
 use crate::config::{Method, RunConfig};
@@ -37,12 +37,8 @@ pub struct Args {
     pub data_dir: Option<PathBuf>,
 
     /// The encoder
-    #[arg(long, value_enum)]
-    pub encoder: Option<EncoderName>,
-
-    /// Channels after the first convolution of small-cnn
-    #[arg(long)]
-    pub width: Option<usize>,
+    #[command(flatten)]
+    pub encoder: EncoderArgs,
 
     /// Passes over the training images
     #[arg(long)]
@@ -90,15 +86,6 @@ pub struct Args {
     pub resume: bool,
 }
 
-/// The encoders that the command line can choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum EncoderName {
-    /// Four convolutions, for a CPU
-    SmallCnn,
-    /// ResNet-18 with the stem for small images
-    Resnet18,
-}
-
 /// The optimizers that the command line can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OptimizerName {
@@ -129,22 +116,12 @@ impl Args {
         if self.patience.is_some() {
             config.patience = self.patience;
         }
-        match self.encoder {
-            Some(EncoderName::SmallCnn) => config.encoder = EncoderConfig::small_cnn(),
-            Some(EncoderName::Resnet18) => config.encoder = EncoderConfig::resnet18(),
-            None => {}
-        }
+        self.encoder.apply(&mut config.encoder)?;
         match self.optimizer {
             Some(OptimizerName::Lars) => config.optimizer = OptimizerConfig::lars(),
             Some(OptimizerName::AdamW) => config.optimizer = OptimizerConfig::adamw(),
             Some(OptimizerName::Sgd) => config.optimizer = OptimizerConfig::sgd(),
             None => {}
-        }
-        if let Some(wanted) = self.width {
-            match &mut config.encoder {
-                EncoderConfig::SmallCnn { width } => *width = wanted,
-                _ => anyhow::bail!("--width is a setting of small-cnn"),
-            }
         }
         config.validate().context("in the configuration")?;
         Ok(config)

@@ -1,7 +1,6 @@
 //! The report of a run: table, metrics, results and plots.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 use fullrank::Bounds;
@@ -11,6 +10,7 @@ use fullrank_train::plots::{
     self, BarChart, BarGroup, DimensionStdRun, Palette, Series, Spectrum, SpectrumRun, Term,
 };
 use fullrank_train::report::{Embedding, Report, Table, nearest_neighbours};
+use fullrank_train::run::history;
 use fullrank_train::run::matrix::read_matrix;
 use fullrank_train::table::{markdown, mean_and_spread};
 use serde_json::{Value, json};
@@ -48,7 +48,11 @@ pub fn write(run: &Run, data: &Data, entries: &[Entry]) -> Result<String> {
         "results.json",
         &(serde_json::to_string_pretty(&results(entries)?)? + "\n"),
     )?;
-    metrics(&run.directory.join("metrics.csv"), entries)?;
+    let trainings = entries.iter().flat_map(|entry| {
+        let seeds = entry.measured.iter();
+        seeds.map(|m| (entry.subject.key().to_owned(), m.seed, m.rows.as_slice()))
+    });
+    history::write_all(&run.directory.join("metrics.csv"), "method", trainings)?;
     for (name, svg) in pictures(run, entries) {
         plots::save(run.directory.join(name), &svg)?;
     }
@@ -86,8 +90,8 @@ fn page(run: &Run, data: &Data, entries: &[Entry]) -> Result<Report> {
     for representation in &representations {
         let (queries, neighbours) = NEIGHBOURS;
         report = report.with_retrievals(
-            &format!("Nearest neighbours by the representation of {}", representation.name()),
-            &format!("{queries} test images and, of the other test images, the {neighbours} nearest by cosine."),
+            &format!("Nearest neighbours: {}", representation.name()),
+            &format!("{queries} test images and, of the other test images, the {neighbours} whose representations are nearest by cosine."),
             (&data.test, &data.test),
             &nearest_neighbours(representation.rows(), data.test.labels(), queries, neighbours),
         )?;
@@ -197,27 +201,6 @@ fn results(entries: &[Entry]) -> Result<Value> {
         }))
     };
     entries.iter().map(entry).collect()
-}
-
-fn metrics(path: &Path, entries: &[Entry]) -> Result<()> {
-    let context = || format!("writing {}", path.display());
-    let mut writer = csv::WriterBuilder::new()
-        .has_headers(false)
-        .from_path(path)
-        .with_context(context)?;
-    let header = [
-        "method", "split", "epoch", "step", "metric", "value", "seed",
-    ];
-    writer.write_record(header).with_context(context)?;
-    for entry in entries {
-        for measured in &entry.measured {
-            for row in &measured.rows {
-                let record = (entry.subject.key(), row, measured.seed);
-                writer.serialize(record).with_context(context)?;
-            }
-        }
-    }
-    writer.flush().with_context(context)
 }
 
 /// The plots, of the first seed, with the names of their files.

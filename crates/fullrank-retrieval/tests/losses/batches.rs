@@ -3,7 +3,8 @@
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use fullrank_retrieval::{
     AngularConfig, AngularPairs, ContrastiveConfig, Distance, LiftedStructureConfig,
-    MultiSimilarityConfig, NPairConfig, RankingLoss, Reduction, TripletConfig, TripletMining,
+    MultiSimilarityConfig, NPairConfig, RankingLoss, Reduction, SpreadOutConfig, TripletConfig,
+    TripletMining,
 };
 
 /// A device that computes in f64: the default one if it is a CPU, else flex.
@@ -173,6 +174,16 @@ pub(crate) fn losses() -> Vec<(&'static str, Box<dyn RankingLoss>)> {
             Box::new(
                 MultiSimilarityConfig::new()
                     .with_mining_epsilon(Some(0.1))
+                    .init(),
+            ),
+        ),
+        ("spread-out", Box::new(SpreadOutConfig::new().init())),
+        (
+            "spread-out raw",
+            Box::new(
+                SpreadOutConfig::new()
+                    .with_weight(0.5)
+                    .with_normalize(false)
                     .init(),
             ),
         ),

@@ -8,14 +8,16 @@ use fullrank_retrieval::{
 use crate::batches::{Batch, losses, number};
 
 /// One row, one class, only classes of one row: no triplet, hence 0 and a gradient of zeros for all
-/// but the pair losses, which still have pairs of one kind.
+/// but the pair losses and the spread-out regularizer, which still have pairs of one kind.
 #[test]
 fn without_tuples() {
     let device = Device::default();
     for (labels, pairs) in [(&[3][..], false), (&[1, 1, 1], true), (&[0, 1, 2, 3], true)] {
         let batch = Batch::from_fn(labels, 3, |i, j| (1.0 + 2.0 * i as f64 + j as f64).sin());
         for (name, loss) in losses() {
-            let alone = name.starts_with("contrastive") || name == "multi-similarity";
+            let alone = name.starts_with("contrastive")
+                || name.starts_with("spread-out")
+                || name == "multi-similarity";
             if name == "n-pair raw" || (alone && pairs) {
                 continue; // its mean of squared norms; pairs of one kind
             }

@@ -4,7 +4,8 @@
 use burn::tensor::{DType, Device};
 use fullrank_retrieval::{
     AngularConfig, AngularPairs, ContrastiveConfig, Distance, LiftedStructureConfig,
-    MultiSimilarityConfig, NPairConfig, RankingLoss, Reduction, TripletConfig, TripletMining,
+    MultiSimilarityConfig, NPairConfig, RankingLoss, Reduction, SpreadOutConfig, TripletConfig,
+    TripletMining,
 };
 
 use crate::batches::{Batch, f64_device};
@@ -200,4 +201,26 @@ fn multi_similarity() {
     assert_value(&Batch::sines(), &config.init(), 1.3360127851850183);
     let mined = config.with_mining_epsilon(Some(0.1));
     assert_value(&Batch::sines(), &mined.init(), 1.2906365125527857);
+}
+
+/// ```python
+/// def spread_out(z, y, d):
+///     g, n = z @ z.T, y[:, None] != y
+///     return g[n].mean() ** 2, torch.relu((g[n] ** 2).mean() - 1 / d)
+/// spread_out(normalize(z), t, 5)      # 0.0013183012435200828, 0
+/// spread_out(z, t, 5)                 # 0.004645135248382598, 0.4611336711809367
+/// y = torch.tensor([0, 0, 1, 1, 1])
+/// spread_out(normalize(e), y, 2)      # 0.7123225740512403, 0.24017070796851403
+/// spread_out(e, y, 2)                 # 3.599533368771668, 3.973496497761711
+/// ```
+#[test]
+fn spread_out() {
+    let config = SpreadOutConfig::new();
+    let raw = config.clone().with_normalize(false);
+    assert_value(&Batch::sines(), &config.init(), 0.0013183012435200828);
+    assert_value(&Batch::sines(), &raw.init(), 0.4657788064293193);
+    let angles = Batch::angles(&[0, 0, 1, 1, 1], 1.0);
+    assert_value(&angles, &config.init(), 0.9524932820197544);
+    let twice = raw.with_weight(2.0).init();
+    assert_value(&angles, &twice, 2.0 * 7.573029866533378);
 }

@@ -29,6 +29,16 @@ fn problem() -> impl Strategy<Value = (Vec<i64>, Vec<f64>)> {
     })
 }
 
+/// 36 classes of 4 rows: 72 positive and 72 negative pairs, as in SVMax's paper.
+#[test]
+fn the_contrastive_batch_of_the_paper() {
+    let labels: Vec<i64> = (0..144).map(|row| 7 * (row / 4)).collect();
+    let pairs = Pairs::disjoint_from_labels(&labels);
+    assert_eq!((pairs.positive.len(), pairs.negative.len()), (72, 72));
+    assert_eq!(pairs.positive[..3], [[0, 1], [2, 3], [4, 5]]);
+    assert_eq!(pairs.negative[..2], [[0, 72], [1, 73]]);
+}
+
 /// Every triple of indices that is a triplet, by definition.
 fn triplets_by_definition(labels: &[i64]) -> Vec<[usize; 3]> {
     let n = labels.len();
@@ -67,6 +77,23 @@ proptest! {
         }
         for [i, j] in &pairs.negative {
             prop_assert!(labels[*i] != labels[*j]);
+        }
+        let disjoint = Pairs::disjoint_from_labels(&labels);
+        for (chosen, all) in [
+            (&disjoint.positive, &pairs.positive),
+            (&disjoint.negative, &pairs.negative),
+        ] {
+            prop_assert!(chosen.iter().all(|pair| all.contains(pair)));
+            let mut rows: Vec<usize> = chosen.concat();
+            rows.sort_unstable();
+            rows.dedup();
+            prop_assert_eq!(rows.len(), 2 * chosen.len());
+        }
+        let of_class = |class: i64| labels.iter().filter(|&&label| label == class).count();
+        let room: usize = (0..4).map(|class| of_class(class) / 2).sum();
+        prop_assert_eq!(disjoint.positive.len(), room);
+        if (0..4).all(|class| of_class(class) <= n / 2) {
+            prop_assert_eq!(disjoint.negative.len(), n / 2);
         }
         // Back from triplets come the pairs of the anchors that have both kinds.
         let back = Triplets(expected.clone()).to_pairs();

@@ -3,6 +3,7 @@
 use plotters::style::RGBColor;
 use plotters::style::text_anchor::HPos;
 
+use super::Palette;
 use super::canvas::{Canvas, Mark, Point, Text, text_width};
 
 const SIZE: f64 = 12.0;
@@ -25,6 +26,21 @@ pub(super) struct Entry {
     pub(super) text: String,
     pub(super) color: RGBColor,
     pub(super) sample: Sample,
+}
+
+/// A line for each name, once, in the order in which they come up.
+pub(super) fn lines<'a>(names: impl Iterator<Item = &'a str>, palette: &Palette) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for name in names {
+        if entries.iter().all(|entry| entry.text != name) {
+            entries.push(Entry {
+                text: name.into(),
+                color: palette.color(name),
+                sample: Sample::Line,
+            });
+        }
+    }
+    entries
 }
 
 fn entry_width(entry: &Entry) -> f64 {

@@ -27,8 +27,10 @@ mod axis;
 mod bars;
 mod between_bounds;
 mod canvas;
+mod circles;
 mod dark;
 mod dimension_std;
+mod grid;
 mod headline;
 mod heat_map;
 mod legend;
@@ -39,6 +41,7 @@ mod scatter;
 mod spectrum;
 mod spectrum_in_bounds;
 mod terms;
+mod trend;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +50,7 @@ use std::path::{Path, PathBuf};
 
 pub use bars::{BarChart, BarGroup, bars};
 pub use between_bounds::{Utilization, between_bounds};
+pub use circles::{Circle, circles};
 pub use dimension_std::{DimensionStdRun, dimension_std, sorted_std};
 pub use headline::headline;
 pub use heat_map::{Correlations, correlation_heat_map};
@@ -55,6 +59,7 @@ pub use scatter::{Scatter, ScatterClass, scatter};
 pub use spectrum::{Spectrum, SpectrumRun, singular_value_spectrum};
 pub use spectrum_in_bounds::{BoundedSpectrum, raw_and_centred_spectrum, spectrum_in_bounds};
 pub use terms::{Series, Term, terms_over_time};
+pub use trend::{Level, Trend, TrendPanel, trends};
 
 pub(crate) use dark::dark_style;
 pub(crate) use raster::data_uri;

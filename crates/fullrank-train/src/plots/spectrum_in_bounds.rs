@@ -173,7 +173,11 @@ pub fn raw_and_centred_spectrum(
         x_label: "index i of the singular value, largest first",
         y_label: "singular value σᵢ",
         x: Axis::indices(raw.len().max(centred.len()), 6),
-        y: Axis::log(10_f64.powf(floor.log10().floor()), greatest, below),
+        y: Axis::log(
+            10_f64.powf(floor.log10().floor()),
+            greatest.max(floor),
+            below,
+        ),
         lines: vec![(AXIS, points(centred)), (entries[0].color, points(raw))],
         levels: vec![],
     };

@@ -138,6 +138,32 @@ fn write(path: &Path, rows: &[Row]) -> Result<(), RunError> {
     write_whole(path, &bytes().map_err(RunError::write(path))?)
 }
 
+/// Writes the metrics of several trainings to one CSV file, each row between the name of its training, in the
+/// column `what`, and its seed.
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub fn write_all<'a>(
+    path: &Path,
+    what: &str,
+    trainings: impl IntoIterator<Item = (String, Option<u64>, &'a [Row])>,
+) -> Result<(), RunError> {
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_path(path)
+        .map_err(RunError::write(path))?;
+    let header = [what, "split", "epoch", "step", "metric", "value", "seed"];
+    writer.write_record(header).map_err(RunError::write(path))?;
+    for (name, seed, rows) in trainings {
+        for row in rows {
+            let record = (&name, row, seed);
+            writer.serialize(record).map_err(RunError::write(path))?;
+        }
+    }
+    writer.flush().map_err(RunError::write(path))
+}
+
 /// `Mean singular value` becomes `mean_singular_value`.
 fn column_name(metric: &str) -> String {
     metric.to_lowercase().replace([' ', '-'], "_")

@@ -1,0 +1,45 @@
+//! A trained network and its embeddings for other tools.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use burn::tensor::Tensor;
+use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
+use datasets::ImageSet;
+use fullrank_train::run::RunError;
+use fullrank_train::run::matrix::{write_labels, write_matrix};
+
+use crate::model::Embedder;
+
+/// The network, with names and layouts as PyTorch has them.
+pub const NETWORK: &str = "encoder.safetensors";
+/// The embeddings of the test images, one row each, of unit length.
+pub const EMBEDDINGS: &str = "test-embeddings.npy";
+/// The classes of the test images.
+pub const LABELS: &str = "test-labels.npy";
+
+/// Writes the network to [`NETWORK`] in `folder`; the file is whole or not there.
+pub fn network(embedder: &Embedder, folder: &Path) -> Result<()> {
+    let (partial, whole) = (folder.join("partial.safetensors"), folder.join(NETWORK));
+    let mut store = SafetensorsStore::from_file(&partial)
+        .overwrite(true)
+        .skip_enum_variants(true)
+        .with_to_adapter(BurnToPyTorchAdapter);
+    let saved = embedder.save_into(&mut store);
+    saved.map_err(|error| anyhow!("writing {}: {error}", whole.display()))?;
+    fs::rename(partial, &whole).map_err(RunError::write(&whole))?;
+    Ok(())
+}
+
+/// Writes the embeddings of the test images to [`EMBEDDINGS`] and their classes to [`LABELS`] in `folder`,
+/// as `fullrank score` reads them.
+///
+/// # Shapes
+///
+/// - embeddings: `[test.len(), dimensions]`
+pub fn test_embeddings(embeddings: &Tensor<2>, test: &ImageSet, folder: &Path) -> Result<()> {
+    write_matrix(&folder.join(EMBEDDINGS), embeddings)?;
+    write_labels(&folder.join(LABELS), test.labels())?;
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! Encoder, embedding layer and objective as one model that burn-train can train.
+
+use std::sync::Arc;
+
+use burn::backend::ExecutionError;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+use burn::train::metric::{Adaptor, LossInput};
+use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
+use fullrank::unit_rows;
+use fullrank_train::encoder::Encoder;
+use fullrank_train::metrics::{EmbeddingInput, TermsInput};
+
+use crate::batches::ImageBatch;
+use crate::config::RunConfig;
+use crate::objective::{Objective, label_tensor};
+
+/// A network from images to embeddings: what is trained, kept and measured.
+#[derive(Module, Debug)]
+pub struct Embedder {
+    /// Images to features.
+    pub encoder: Encoder,
+    /// Features to embeddings.
+    pub head: Linear,
+}
+
+impl Embedder {
+    /// A new network for images of `channels` channels on `device`.
+    pub fn new(config: &RunConfig, channels: usize, device: &Device) -> Self {
+        let encoder = config.encoder.init(channels, device);
+        let head = LinearConfig::new(encoder.features(), config.dimensions).init(device);
+        Self { encoder, head }
+    }
+
+    /// The embeddings of images before they are divided by their norms.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[n, channels, height, width]`
+    /// - output: `[n, dimensions]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.head.forward(self.encoder.forward(images))
+    }
+
+    /// The embeddings of images on the unit sphere, for measurements.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[n, channels, height, width]`
+    /// - output: `[n, dimensions]`
+    pub fn embed(&self, images: Tensor<4>) -> Tensor<2> {
+        unit_rows(self.forward(images))
+    }
+}
+
+/// A network in training.
+#[derive(Module, Debug)]
+pub struct MetricLearning {
+    /// Images to embeddings.
+    pub embedder: Embedder,
+    #[module(skip)]
+    objective: Arc<Objective>,
+}
+
+impl MetricLearning {
+    /// The network with what it is to minimise.
+    pub fn new(embedder: Embedder, objective: Objective) -> Self {
+        Self {
+            embedder,
+            objective: Arc::new(objective),
+        }
+    }
+
+    /// The names of the loss's parts.
+    pub fn term_names(&self) -> &'static [&'static str] {
+        self.objective.term_names()
+    }
+
+    /// The loss of a batch, on the graph, and what the metrics show of it.
+    pub fn output(&self, batch: ImageBatch) -> Output {
+        let embeddings = self.embedder.forward(batch.images);
+        let loss = self.objective.forward(embeddings.clone(), &batch.labels);
+        let terms = [("ranking", Some(loss.ranking)), ("penalty", loss.penalty)];
+        let given = terms
+            .into_iter()
+            .filter_map(|(name, term)| Some((name, term?)));
+        let unit = unit_rows(embeddings.without_autodiff());
+        let labels = label_tensor(&batch.labels, &unit.device());
+        Output {
+            loss: loss.total,
+            terms: TermsInput::new(given),
+            embeddings: EmbeddingInput::labelled(unit, labels),
+        }
+    }
+}
+
+/// What a step leaves for the metrics.
+pub struct Output {
+    /// The loss, `[1]`.
+    pub loss: Tensor<1>,
+    terms: TermsInput,
+    embeddings: EmbeddingInput,
+}
+
+impl ItemLazy for Output {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        self.loss.device().flush()?;
+        Ok(Self {
+            loss: self.loss.without_autodiff(),
+            ..self
+        })
+    }
+}
+
+impl Adaptor<LossInput> for Output {
+    fn adapt(&self) -> LossInput {
+        LossInput::new(self.loss.clone())
+    }
+}
+
+impl Adaptor<TermsInput> for Output {
+    fn adapt(&self) -> TermsInput {
+        self.terms.clone()
+    }
+}
+
+impl Adaptor<EmbeddingInput> for Output {
+    fn adapt(&self) -> EmbeddingInput {
+        self.embeddings.clone()
+    }
+}
+
+impl TrainStep for MetricLearning {
+    type Input = ImageBatch;
+    type Output = Output;
+
+    fn step(&self, batch: ImageBatch) -> TrainOutput<Output> {
+        let output = self.output(batch);
+        let gradients = output.loss.backward();
+        TrainOutput::new(self, gradients, output)
+    }
+}
+
+impl InferenceStep for MetricLearning {
+    type Input = ImageBatch;
+    type Output = Output;
+
+    fn step(&self, batch: ImageBatch) -> Output {
+        self.output(batch)
+    }
+}

@@ -1,0 +1,285 @@
+//! A run: a folder, a configuration, and the results of every cell and seed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use burn::module::Module;
+use burn::tensor::Device;
+use fullrank_train::run::RunError;
+use fullrank_train::run::files::{read_json, write_json};
+use fullrank_train::run::folder::{self, CONFIG};
+use fullrank_train::run::history::{self, Row};
+use fullrank_train::run::progress::show;
+use fullrank_train::run::session::Display;
+use fullrank_train::run::settings;
+use fullrank_train::run::stop::Stop;
+use serde::{Deserialize, Serialize};
+
+use crate::cell::Cell;
+use crate::config::RunConfig;
+use crate::data::Data;
+use crate::evaluation::{Evaluation, embeddings, evaluate, evaluate_pixels};
+use crate::export;
+use crate::objective::Objective;
+use crate::training::{Training, untrained};
+
+/// A folder of results and the configuration that they come from.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Such as `runs/run-1`.
+    pub directory: PathBuf,
+    /// What is computed.
+    pub config: RunConfig,
+}
+
+/// What a row of the report is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Subject {
+    /// The pixels as embeddings.
+    Pixels,
+    /// The network with its initial weights.
+    Untrained,
+    /// A trained network.
+    Trained(Cell),
+}
+
+impl Subject {
+    /// Its name in `results.json` and that of its folder.
+    pub fn key(self) -> String {
+        match self {
+            Self::Pixels => "raw-pixels".to_owned(),
+            Self::Untrained => "untrained".to_owned(),
+            Self::Trained(cell) => cell.key(),
+        }
+    }
+
+    /// Its name in tables and plots.
+    pub fn title(self) -> String {
+        match self {
+            Self::Pixels => "raw pixels".to_owned(),
+            Self::Untrained => "untrained encoder".to_owned(),
+            Self::Trained(cell) => cell.title(),
+        }
+    }
+}
+
+/// What was measured on a subject with one seed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Measured {
+    /// The seed; the pixels have none.
+    pub seed: Option<u64>,
+    /// The seconds that the training took.
+    pub training_seconds: Option<f64>,
+    /// The seconds that the evaluation took.
+    pub evaluation_seconds: f64,
+    /// The measurements.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+    /// The metrics of the training, which have their own file.
+    #[serde(skip)]
+    pub rows: Vec<Row>,
+}
+
+/// A row of the report: a subject and its measurements, one for each seed.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The subject.
+    pub subject: Subject,
+    /// In the order of the seeds.
+    pub measured: Vec<Measured>,
+}
+
+/// The file that says that a training is evaluated.
+const RESULT: &str = "result.json";
+
+impl Run {
+    /// A new run in a folder below `runs`, called `name` or `run-1`, `run-2` and so on. Nothing is
+    /// written before it is executed.
+    pub fn start(runs: &Path, name: Option<&str>, config: RunConfig) -> Result<Self> {
+        let directory = folder::new_run(runs, name)?;
+        Ok(Self { directory, config })
+    }
+
+    /// Opens a run to continue it: `name`, or the last numbered one.
+    pub fn open(runs: &Path, name: Option<&str>) -> Result<Self> {
+        let directory = folder::last_run(runs, name)?;
+        let config = RunConfig::load(&directory.join(CONFIG), None, RunConfig::defaults)?;
+        config.validate()?;
+        Ok(Self { directory, config })
+    }
+
+    /// Measures the baselines, then trains and measures every cell with every seed. What an earlier
+    /// call finished is read from its files. `None` if the stop came first.
+    pub fn execute(
+        &self,
+        data: &Data,
+        device: &Device,
+        display: Display,
+        stop: &Stop,
+    ) -> Result<Option<Vec<Entry>>> {
+        check(&self.config, data)?;
+        folder::write_config(&self.directory, &settings::to_json(&self.config)?)?;
+        let cells = Cell::all(&self.config).into_iter().map(Subject::Trained);
+        let subjects = [Subject::Pixels, Subject::Untrained]
+            .into_iter()
+            .chain(cells);
+        let mut entries: Vec<Entry> = subjects
+            .map(|subject| Entry {
+                subject,
+                measured: Vec::new(),
+            })
+            .collect();
+
+        let step = Step {
+            run: self,
+            data,
+            device,
+            display,
+            stop,
+        };
+        for &seed in &self.config.seeds {
+            for entry in &mut entries {
+                let seed = match entry.subject {
+                    Subject::Pixels if !entry.measured.is_empty() => continue,
+                    Subject::Pixels => None,
+                    _ => Some(seed),
+                };
+                match step.measured(entry.subject, seed)? {
+                    Some(measured) => entry.measured.push(measured),
+                    None => return Ok(None),
+                }
+            }
+        }
+        Ok(Some(entries))
+    }
+
+    /// The folder of a subject's files with a seed.
+    pub fn folder_of(&self, subject: Subject, seed: Option<u64>) -> PathBuf {
+        let folder = self.directory.join(subject.key());
+        match seed {
+            Some(seed) => folder.join(format!("seed-{seed}")),
+            None => folder,
+        }
+    }
+}
+
+/// Finds what would fail in the middle of a run.
+pub fn check(config: &RunConfig, data: &Data) -> Result<()> {
+    config.validate()?;
+    let counts = data.train.class_counts();
+    let classes = counts.iter().filter(|&&count| count > 0).count();
+    // These check their settings themselves.
+    config.views.init();
+    config.optimizer.init();
+    for &loss in &config.losses {
+        let batch = config.objectives.of(loss).classes_per_batch;
+        ensure!(
+            batch <= classes,
+            "objectives.{}: a batch of {batch} classes cannot be filled from {classes}",
+            loss.key()
+        );
+        for &regularizer in &config.regularizers {
+            Objective::new(config, loss, regularizer);
+        }
+    }
+    Ok(())
+}
+
+/// Everything that one subject and seed needs.
+struct Step<'a> {
+    run: &'a Run,
+    data: &'a Data,
+    device: &'a Device,
+    display: Display,
+    stop: &'a Stop,
+}
+
+impl Step<'_> {
+    fn measured(&self, subject: Subject, seed: Option<u64>) -> Result<Option<Measured>> {
+        let directory = self.run.folder_of(subject, seed);
+        let path = directory.join(RESULT);
+        if path.exists() {
+            let mut measured: Measured = read_json(&path)?;
+            if let Subject::Trained(_) = subject {
+                measured.rows = history::read(&directory.join(history::FILE))?;
+            }
+            return Ok(Some(measured));
+        }
+        fs::create_dir_all(&directory).map_err(RunError::write(&directory))?;
+        let computed = self.compute(subject, seed, &directory)?;
+        if let Some(measured) = &computed {
+            write_json(&path, measured)?;
+            announce(subject, measured);
+        }
+        Ok(computed.filter(|_| !self.stop.requested()))
+    }
+
+    fn compute(
+        &self,
+        subject: Subject,
+        seed: Option<u64>,
+        directory: &Path,
+    ) -> Result<Option<Measured>> {
+        let (config, data, device) = (&self.run.config, self.data, self.device);
+        let (embedder, training_seconds, rows) = match (subject, seed) {
+            (Subject::Trained(cell), Some(seed)) => {
+                let training = Training {
+                    config,
+                    cell,
+                    seed,
+                    data,
+                    device,
+                    directory: directory.to_path_buf(),
+                    display: self.display,
+                    stop: self.stop,
+                };
+                let Some(trained) = training.run()? else {
+                    return Ok(None);
+                };
+                export::network(&trained.embedder, directory)?;
+                (Some(trained.embedder), Some(trained.seconds), trained.rows)
+            }
+            (Subject::Untrained, Some(seed)) => {
+                let embedder = untrained(config, data, seed, device);
+                (Some(embedder.valid()), None, Vec::new())
+            }
+            _ => (None, None, Vec::new()),
+        };
+        let start = Instant::now();
+        let evaluation = match embedder {
+            Some(embedder) => {
+                let embedded = embeddings(&embedder, &data.test, device);
+                export::test_embeddings(&embedded, &data.test, directory)?;
+                evaluate(&config.evaluation, embedded, &data.test)?
+            }
+            None => evaluate_pixels(&config.evaluation, &data.test, device)?,
+        };
+        Ok(Some(Measured {
+            seed,
+            training_seconds,
+            evaluation_seconds: start.elapsed().as_secs_f64(),
+            evaluation,
+            rows,
+        }))
+    }
+}
+
+fn announce(subject: Subject, measured: &Measured) {
+    let seed = measured
+        .seed
+        .map(|seed| format!(", seed {seed}"))
+        .unwrap_or_default();
+    let Evaluation { retrieval, usage } = &measured.evaluation;
+    let share = usage
+        .as_ref()
+        .map(|usage| format!(", s_mu/U {:.2}", usage.share()))
+        .unwrap_or_default();
+    show(&format!(
+        "{}{seed}: R@1 {:.3}{share} ({:.0} s)\n",
+        subject.title(),
+        retrieval.recall(1).unwrap_or(0.0),
+        measured.training_seconds.unwrap_or(0.0) + measured.evaluation_seconds,
+    ));
+}

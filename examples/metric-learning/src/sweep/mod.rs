@@ -1,0 +1,217 @@
+//! The grid behind SVMax's figures: cell after cell, each a file when it is finished.
+
+mod circle;
+mod figures;
+mod grid;
+mod report;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use burn::tensor::Device;
+use clap::ValueEnum;
+use fullrank_train::run::RunError;
+use fullrank_train::run::files::{read_json, write_json};
+use fullrank_train::run::folder::{self, CONFIG};
+use fullrank_train::run::progress::show;
+use fullrank_train::run::session::Display;
+use fullrank_train::run::settings;
+use fullrank_train::run::stop::Stop;
+
+use crate::config::{DataName, RunConfig};
+use crate::data::Data;
+use crate::evaluation::{embeddings, evaluate, evaluate_pixels};
+use crate::run::check;
+use crate::training::{Training, untrained};
+
+pub use circle::{CircleConfig, Trace};
+pub use grid::{GridConfig, Outcome, Point};
+
+/// A part of the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Recall@1 over the learning rate, with and without SVMax, of each loss
+    Lr,
+    /// The mean singular value on the test images over the batch size, with and without SVMax
+    Batch,
+    /// Recall@1 over the weight of SVMax
+    Lambda,
+    /// Embeddings of two dimensions over training
+    Circle,
+    /// Spread-out beside SVMax in the first part
+    SpreadOut,
+}
+
+/// A folder of finished cells and the configuration that they come from.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// Such as `runs/sweep`.
+    pub directory: PathBuf,
+    /// What every training has in common.
+    pub config: RunConfig,
+    /// Which trainings.
+    pub grid: GridConfig,
+    /// The unit circles.
+    pub circle: CircleConfig,
+}
+
+/// The defaults of a sweep's trainings: those of a run, but shorter, and measured at the end only.
+pub fn defaults(data: DataName) -> RunConfig {
+    let mut config = RunConfig::defaults(data);
+    config.iterations = 250;
+    config.validate_every = 250;
+    config.spectrum_every = 50;
+    config.evaluation.nmi = false;
+    config
+}
+
+impl Sweep {
+    /// A sweep in `directory`, begun or to begin.
+    ///
+    /// # Errors
+    ///
+    /// If the folder holds cells of another configuration.
+    pub fn open(directory: &Path, config: RunConfig) -> Result<Self> {
+        let sweep = Self {
+            directory: directory.to_path_buf(),
+            config,
+            grid: GridConfig::default(),
+            circle: CircleConfig::default(),
+        };
+        let path = directory.join(CONFIG);
+        let text = settings::to_json(&sweep.config)?;
+        if path.exists() {
+            let there = fs::read_to_string(&path).map_err(RunError::read(&path))?;
+            ensure!(
+                there == text,
+                "{} has cells of another configuration ({CONFIG}): choose another folder with --out",
+                directory.display()
+            );
+        }
+        Ok(sweep)
+    }
+
+    /// Computes what is not there yet of the parts, and writes the report after each training. Returns
+    /// the report's tables, or `None` if the stop came first.
+    pub fn execute(
+        &self,
+        parts: &[Part],
+        data: &Data,
+        device: &Device,
+        stop: &Stop,
+    ) -> Result<Option<String>> {
+        check(&self.grid.checked(&self.config), data)?;
+        folder::write_config(&self.directory, &settings::to_json(&self.config)?)?;
+        let cells = self.directory.join("cells");
+        fs::create_dir_all(&cells).map_err(RunError::write(&cells))?;
+        self.baselines(data, device)?;
+
+        let points = self.grid.points(&self.config, parts);
+        for (index, point) in points.iter().enumerate() {
+            let path = cells.join(format!("{}.json", point.key()));
+            if path.exists() {
+                continue;
+            }
+            let Some(outcome) = self.outcome(point, data, device, stop)? else {
+                return Ok(None);
+            };
+            write_json(&path, &outcome)?;
+            let (done, of) = (index + 1, points.len());
+            show(&format!("[{done}/{of}] {}: {outcome}\n", point.title()));
+            self.report()?;
+            if stop.requested() {
+                return Ok(None);
+            }
+        }
+        if parts.contains(&Part::Circle) && !self.traces(data, device, stop)? {
+            return Ok(None);
+        }
+        self.report().map(Some)
+    }
+
+    fn baselines(&self, data: &Data, device: &Device) -> Result<()> {
+        let evaluation = &self.config.evaluation;
+        let pixels = self.directory.join(report::PIXELS);
+        if !pixels.exists() {
+            write_json(&pixels, &evaluate_pixels(evaluation, &data.test, device)?)?;
+        }
+        let path = self.directory.join(report::UNTRAINED);
+        if !path.exists() {
+            let embedder = untrained(&self.config, data, self.grid.seeds[0], device);
+            let embedded = embeddings(&embedder, &data.test, device);
+            write_json(&path, &evaluate(evaluation, embedded, &data.test)?)?;
+        }
+        Ok(())
+    }
+
+    /// Trains and measures a point; `None` if the stop came first.
+    fn outcome(
+        &self,
+        point: &Point,
+        data: &Data,
+        device: &Device,
+        stop: &Stop,
+    ) -> Result<Option<Outcome>> {
+        let config = point.config(&self.config);
+        let directory = self.directory.join("training").join(point.key());
+        let training = Training {
+            config: &config,
+            cell: point.cell,
+            seed: point.seed,
+            data,
+            device,
+            directory: directory.clone(),
+            display: Display::Compact,
+            stop,
+        };
+        let start = Instant::now();
+        let evaluation = match training.run() {
+            Ok(Some(trained)) => {
+                let embedded = embeddings(&trained.embedder, &data.test, device);
+                Some(evaluate(&config.evaluation, embedded, &data.test)?)
+            }
+            Ok(None) => return Ok(None),
+            // At a large learning rate that is a result, too.
+            Err(error) => match error.downcast_ref() {
+                Some(RunError::Diverged { .. }) => None,
+                _ => return Err(error),
+            },
+        };
+        fs::remove_dir_all(&directory).map_err(RunError::write(&directory))?;
+        Ok(Some(Outcome {
+            point: point.clone(),
+            evaluation,
+            seconds: start.elapsed().as_secs_f64(),
+        }))
+    }
+
+    /// Traces each unit circle that is not there yet; `false` if the stop came first.
+    fn traces(&self, data: &Data, device: &Device, stop: &Stop) -> Result<bool> {
+        for (regularizer, path) in self.circle.files(&self.directory) {
+            if !path.exists() {
+                let trace = self
+                    .circle
+                    .trace(&self.config, regularizer, data, device, stop)?;
+                let Some(trace) = trace else {
+                    return Ok(false);
+                };
+                write_json(&path, &trace)?;
+                show(&format!("unit circle, {}\n", regularizer.title()));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Every finished point.
+    fn outcomes(&self) -> Result<Vec<Outcome>> {
+        let points = self.grid.points(&self.config, Part::value_variants());
+        let cells = self.directory.join("cells");
+        let paths = points
+            .iter()
+            .map(|point| cells.join(format!("{}.json", point.key())));
+        let finished = paths.filter(|path| path.exists());
+        finished.map(|path| Ok(read_json(&path)?)).collect()
+    }
+}
