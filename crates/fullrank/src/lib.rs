@@ -4,6 +4,8 @@ mod barlow_twins;
 mod bounds;
 mod covariance;
 #[cfg(feature = "host-solver")]
+mod host_cholesky;
+#[cfg(feature = "host-solver")]
 mod host_correlation;
 mod host_device;
 #[cfg(feature = "host-solver")]
