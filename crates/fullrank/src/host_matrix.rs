@@ -7,6 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use faer::{Accum, Mat, MatMut, MatRef};
 use rayon::prelude::*;
 
+use crate::host_memory::keep_freed;
 use crate::host_symmetric::{Scalar, symmetric_product, threads};
 
 /// A row-major matrix.
@@ -30,6 +31,7 @@ pub(crate) struct Centred<T> {
 
 impl<T: Scalar> Centred<T> {
     pub(crate) fn new(view: &Tensor<2>) -> Self {
+        keep_freed();
         let shape = view.dims();
         let data = view.clone().into_data();
         let entries = entries::<T>(&data);

@@ -11,6 +11,8 @@ mod host_device;
 #[cfg(feature = "host-solver")]
 mod host_matrix;
 #[cfg(feature = "host-solver")]
+mod host_memory;
+#[cfg(feature = "host-solver")]
 mod host_moments;
 #[cfg(feature = "host-solver")]
 mod host_symmetric;

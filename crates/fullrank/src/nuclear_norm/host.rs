@@ -14,6 +14,7 @@ use super::gram_root::{GramRoot, Root};
 use super::lanczos::largest_eigenpairs;
 use super::lifted::Lifted;
 use crate::host_matrix::{HostMatrix, tall};
+use crate::host_memory::keep_freed;
 use crate::host_symmetric::{Scalar, cast, precise_dot, threads};
 
 /// The approximation may push a little too hard; not more than this.
@@ -119,7 +120,7 @@ pub(super) fn nuclear_norm<T: Entry>(
     smoothing: f64,
     gradient: bool,
 ) -> Option<Solution<T>> {
-    let [batch, dim] = shape;
+    keep_freed();
     let norm = frobenius_norm(entries);
     if norm == 0.0 || !norm.is_finite() {
         // Nothing to spread; or a NaN, which must stay visible.
@@ -137,44 +138,53 @@ pub(super) fn nuclear_norm<T: Entry>(
         shape,
     };
 
+    let root = T::gram_root(&matrix, norm, smoothing)?;
+    Some(Solution {
+        value: norm * root.nuclear_norm,
+        gradient: match gradient {
+            true => Some(gradient_of(&matrix, norm, smoothing, root)?),
+            false => None,
+        },
+    })
+}
+
+fn gradient_of<T: Entry>(
+    matrix: &Batch<'_, T>,
+    norm: f64,
+    smoothing: f64,
+    root: GramRoot,
+) -> Option<HostMatrix<T>> {
     let GramRoot {
         mut root,
         lifted,
-        nuclear_norm,
         greatest_push,
-    } = T::gram_root(&matrix, norm, smoothing)?;
-    let gradient = gradient.then(|| {
-        // Y Q + delta^2 tr(Q) Y: see the module above.
-        let trace =
-            root.trace() + (lifted.as_ref()).map_or(0.0, |(lifted, _)| lifted.sum_of_inverses());
-        let shift = smoothing * smoothing * trace;
-        root.shift(shift);
-        let mut product = vec![T::from_f64(0.0); entries.len()];
-        let out = MatMut::from_row_major_slice_mut(&mut product, batch, dim);
-        let mut out = if batch < dim {
-            out.transpose_mut()
-        } else {
-            out
-        };
-        let damping = greatest_push.map_or(1.0, |push| (GREATEST_PUSH / push).min(1.0));
-        T::times_root(&matrix, &root, damping / norm, out.as_mut());
-        if let Some((lifted, there)) = lifted {
-            T::add_lifted(&lifted, out.rb_mut(), damping, there + shift)?;
-        }
-        if greatest_push.is_none() {
-            damp(out);
-        }
-        Some(HostMatrix {
-            entries: product,
-            shape,
-        })
+        ..
+    } = root;
+    let [batch, dim] = matrix.shape;
+    // Y Q + delta^2 tr(Q) Y: see the module above.
+    let lifted_trace = (lifted.as_ref()).map_or(0.0, |(lifted, there)| {
+        lifted.sum_of_inverses() - lifted.count() as f64 * there
     });
-    Some(Solution {
-        value: norm * nuclear_norm,
-        gradient: match gradient {
-            Some(gradient) => Some(gradient?),
-            None => None,
-        },
+    let shift = smoothing * smoothing * (root.trace() + lifted_trace);
+    root.shift(shift);
+    let mut entries = vec![T::from_f64(0.0); batch * dim];
+    let out = MatMut::from_row_major_slice_mut(&mut entries, batch, dim);
+    let mut out = if batch < dim {
+        out.transpose_mut()
+    } else {
+        out
+    };
+    let damping = greatest_push.map_or(1.0, |push| (GREATEST_PUSH / push).min(1.0));
+    T::times_root(matrix, &root, damping / norm, out.rb_mut());
+    if let Some((lifted, there)) = lifted {
+        T::add_lifted(&lifted, out.rb_mut(), damping, there + shift)?;
+    }
+    if greatest_push.is_none() {
+        damp(out);
+    }
+    Some(HostMatrix {
+        entries,
+        shape: matrix.shape,
     })
 }
 
