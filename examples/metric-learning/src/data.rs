@@ -85,6 +85,9 @@ fn of_classes(set: &ImageSet, chosen: &[usize]) -> ImageSet {
         set.shape(),
         set.subset(&wanted).pixels().to_vec(),
         wanted.iter().filter_map(number).collect(),
-        chosen.iter().map(|&class| set.classes()[class].clone()).collect(),
+        chosen
+            .iter()
+            .map(|&class| set.classes()[class].clone())
+            .collect(),
     )
 }
