@@ -9,6 +9,7 @@ use fullrank::diagnostics::{
     Accumulator, COLLAPSED_BELOW, DEAD_BELOW, DEAD_SHARE_ABOVE, Diagnostics, DiagnosticsError,
     NonFinite, PARTLY_COLLAPSED_BELOW,
 };
+use fullrank_train::report::{Embedding, Report, RowSample, inspect_report};
 use serde_json::{Map, Value, json};
 
 use crate::embeddings::{self, Sink};
@@ -16,8 +17,8 @@ use crate::{npy, table};
 
 /// How much of its space an embedding uses, and whether it has collapsed
 ///
-/// Reads matrices [batch, dim] from .npy, .npz, .safetensors and .csv files, written by any framework, and
-/// computes in f64. Large files are read in blocks.
+/// Reads matrices [batch, dim] from .npy, .npz, .safetensors and .csv files, written by any
+/// framework, and computes in f64. Large files are read in blocks.
 #[derive(Args)]
 #[command(after_long_help = thresholds())]
 pub(crate) struct InspectArgs {
@@ -36,16 +37,21 @@ pub(crate) struct InspectArgs {
     /// Print one JSON object, or with several files an array of them
     #[arg(long)]
     json: bool,
+    /// Also write a report with pictures, one HTML file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 fn thresholds() -> String {
     format!(
-        "The verdict rests on two shares of what random isotropic rows of the same shape reach: that of the \
-         effective rank, and that of the mean singular value above its lower bound. 'collapsed': the smaller is \
-         below {COLLAPSED_BELOW}, or every dimension is dead. 'partly collapsed': it is below {PARTLY_COLLAPSED_BELOW}, or more \
-         than {} % of the dimensions are dead. A dimension is dead if its standard deviation is at most {DEAD_BELOW} \
-         times the root mean square of all entries.\n\n\
-         Exit code: 0, or 2 if a file has entries that are NaN or infinite, or 1 after any other error.",
+        "The verdict rests on two shares of what random isotropic rows of the same shape reach: \
+         that of the effective rank, and that of the mean singular value above its lower bound. \
+         'collapsed': the smaller is below {COLLAPSED_BELOW}, or every dimension is dead. 'partly \
+         collapsed': it is below {PARTLY_COLLAPSED_BELOW}, or more than {} % of the dimensions are \
+         dead. A dimension is dead if its standard deviation is at most {DEAD_BELOW} times the \
+         root mean square of all entries.\n\n\
+         Exit code: 0, or 2 if a file has entries that are NaN or infinite, or 1 after any other \
+         error.",
         100.0 * DEAD_SHARE_ABOVE
     )
 }
@@ -60,10 +66,20 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     let labels = args.labels.as_ref().map(|path| npy::read_labels(path));
     let labels = labels.transpose()?;
     let mut inspected = Vec::new();
+    let mut pictured = Vec::new();
     for path in &args.files {
-        let found = inspect(path, args.tensor.as_deref(), labels.as_deref())
+        let mut sample = None;
+        let wanted = args.html.is_some().then_some(&mut sample);
+        let found = inspect(path, args.tensor.as_deref(), labels.as_deref(), wanted)
             .with_context(|| path.display().to_string())?;
-        inspected.push((path.display().to_string(), found));
+        let file = path.display().to_string();
+        if let (Some(sample), Found::Figures(figures)) = (sample, &found) {
+            pictured.push(sample.into_embedding(&file, (**figures).clone(), labels.as_deref()));
+        }
+        inspected.push((file, found));
+    }
+    if let (Some(path), false) = (&args.html, pictured.is_empty()) {
+        report(args, &pictured)?.write(path)?;
     }
     if args.json {
         print_json(&inspected, args.compare)?;
@@ -80,9 +96,36 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// The figures of the matrix in a file.
-fn inspect(path: &Path, tensor: Option<&str>, labels: Option<&[i64]>) -> Result<Found> {
+/// The report on files that have figures.
+fn report(args: &InspectArgs, embeddings: &[Embedding<'_>]) -> Result<Report> {
+    let title = match embeddings {
+        [one] => format!("Embedding {}", one.name()),
+        several => format!("{} embeddings", several.len()),
+    };
+    let files = args
+        .files
+        .iter()
+        .map(|file| ("file", file.display().to_string()));
+    let labels = args
+        .labels
+        .iter()
+        .map(|file| ("labels", file.display().to_string()));
+    let tensor = args.tensor.iter().map(|name| ("tensor", name.clone()));
+    let settings: Vec<(String, String)> = (files.chain(labels).chain(tensor))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    Ok(inspect_report(&title, &settings, embeddings)?)
+}
+
+/// The figures of the matrix in a file, and a sample of its rows into `sample` if there is one.
+fn inspect(
+    path: &Path,
+    tensor: Option<&str>,
+    labels: Option<&[i64]>,
+    sample: Option<&mut Option<RowSample>>,
+) -> Result<Found> {
     let mut rows = Inspected {
+        sample,
         labels,
         row: 0,
         dims: 0,
@@ -107,6 +150,7 @@ fn inspect(path: &Path, tensor: Option<&str>, labels: Option<&[i64]>) -> Result<
 
 /// Rows on their way from a file to their figures.
 struct Inspected<'a> {
+    sample: Option<&'a mut Option<RowSample>>,
     labels: Option<&'a [i64]>,
     row: usize,
     dims: usize,
@@ -117,6 +161,9 @@ impl Sink for Inspected<'_> {
     fn start(&mut self, dims: usize, entry_epsilon: f64) -> Result<()> {
         self.dims = dims;
         self.accumulator = Some(Accumulator::new(dims).entry_epsilon(entry_epsilon));
+        if let Some(sample) = &mut self.sample {
+            **sample = Some(RowSample::new(dims));
+        }
         Ok(())
     }
 
@@ -124,6 +171,9 @@ impl Sink for Inspected<'_> {
         let accumulator = self.accumulator.as_mut().context("no start")?;
         let first = self.row;
         self.row += rows.len() / self.dims;
+        if let Some(Some(sample)) = self.sample.as_deref_mut() {
+            sample.push(rows);
+        }
         match self.labels {
             Some(labels) => {
                 let these = labels.get(first..self.row).with_context(|| {
@@ -189,18 +239,22 @@ fn difference(other: &Map<String, Value>, first: &Map<String, Value>) -> Map<Str
 }
 
 fn print_table(inspected: &[(String, Found)], compare: bool) {
-    let figures: Vec<(&str, &Diagnostics)> = (inspected.iter())
+    let figures = figures(inspected);
+    if figures.is_empty() {
+        return;
+    }
+    println!("{}", table::table(&figures, compare));
+    for (file, diagnostics) in &figures {
+        println!("{file}: {}", diagnostics.verdict().text);
+    }
+}
+
+/// The files of which there are figures.
+fn figures(inspected: &[(String, Found)]) -> Vec<(&str, &Diagnostics)> {
+    (inspected.iter())
         .filter_map(|(file, found)| match found {
             Found::Figures(diagnostics) => Some((file.as_str(), &**diagnostics)),
             Found::NotFinite(_) => None,
         })
-        .collect();
-    if figures.is_empty() {
-        return;
-    }
-    print!("{}", table::table(&figures, compare));
-    println!();
-    for (file, diagnostics) in &figures {
-        println!("{file}: {}", diagnostics.verdict().text);
-    }
+        .collect()
 }

@@ -40,7 +40,7 @@ fn write_files(folder: &Path) {
     };
     for (name, count, which) in [
         ("features", 2000, 0),
-        ("later-64", 64, 1),
+        ("later-128", 128, 1),
         ("later-256", 256, 1),
         ("later-2000", 2000, 1),
         ("views", 256, 2),

@@ -63,7 +63,8 @@ impl Files {
     }
 }
 
-/// Numbers of a standard normal distribution, nearly: a linear congruential generator, summed over twelve draws.
+/// Numbers of a standard normal distribution, nearly: a linear congruential generator, summed over
+/// twelve draws.
 fn normal(count: usize) -> Vec<f64> {
     let mut state = 1u64;
     let mut uniform = || {
@@ -93,7 +94,8 @@ fn product(a: &[f64], b: &[f64], inner: usize, dims: usize) -> Vec<f64> {
 /// Four rows along the axes, of which the first is twice as long: every figure by hand.
 const AXES: [f64; 8] = [2.0, 0.0, 0.0, 1.0, -2.0, 0.0, 0.0, -1.0];
 
-/// That both are the same but for rounding: numbers to 1e-6 of the larger, lists to 1e-6 of their largest.
+/// That both are the same but for rounding: numbers to 1e-6 of the larger, lists to 1e-6 of their
+/// largest.
 fn assert_close(name: &str, found: &Value, expected: &Value) {
     let numbers = |value: &Value| -> Option<Vec<f64>> {
         match value {
@@ -399,6 +401,44 @@ fn files_side_by_side() {
     assert_eq!(both[1]["difference"]["dead_dimensions"], json!(4.0));
     let difference = both[1]["rankme"].as_f64().unwrap() - both[0]["rankme"].as_f64().unwrap();
     assert_eq!(both[1]["difference"]["rankme"], json!(difference));
+}
+
+#[test]
+fn a_report_shows_the_files_side_by_side() {
+    let files = Files::new();
+    files.npy("<a>.npy", [60, 4], &normal(240));
+    files.npy("b.npy", [60, 4], &[0.5; 240]);
+    let labels = (0..60).map(|row| row % 3 - 1).collect::<Vec<i64>>();
+    write(&files.path("labels.npy"), &[60], Order::C, labels);
+    let args = "<a>.npy b.npy --labels labels.npy";
+    let table = files.text(&format!("{args} --html report.html"));
+    assert_eq!(table, files.text(args));
+    let html = fs::read_to_string(files.path("report.html")).unwrap();
+    for text in [
+        "<h1>2 embeddings</h1>",
+        "<dd>&lt;a&gt;.npy</dd>",
+        "<strong>&lt;a&gt;.npy</strong>: healthy",
+        "<strong>b.npy</strong>: collapsed",
+        "class -1",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+    assert_eq!(html.matches("<svg").count(), 1 + 2 * 5);
+
+    // A file without figures has no part in it, nor is there a report of such files alone.
+    files.npy("nan.npy", [2, 2], &[1.0, f64::NAN, 0.0, 2.0]);
+    let output = files.inspect("nan.npy --html none.html");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!files.path("none.html").exists());
+    let output = files.inspect("nan.npy b.npy --html one.html");
+    assert_eq!(output.status.code(), Some(2));
+    let html = fs::read_to_string(files.path("one.html")).unwrap();
+    assert!(html.contains("<h1>Embedding b.npy</h1>"));
+    assert!(
+        files
+            .error("b.npy --html no/where.html")
+            .contains("where.html")
+    );
 }
 
 #[test]

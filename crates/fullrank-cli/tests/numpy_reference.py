@@ -14,7 +14,7 @@ def entropy_rank(shares):
     return float(np.exp(-np.sum(shares * np.log(shares))))
 
 
-def hypergeometric(a, b, c, x, terms=200_000):
+def hypergeometric(a, b, c, x, terms=20_000):
     """Gauss's 2F1(a, b; c; x)."""
     k = np.arange(terms)
     ratios = (a + k) * (b + k) / ((c + k) * (1 + k)) * x

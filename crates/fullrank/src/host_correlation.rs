@@ -5,7 +5,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 
 use crate::barlow_twins::Factors;
-use crate::host_matrix::{HostMatrix, clamped, column_dots, entries};
+use crate::host_matrix::{Centred, HostMatrix, clamped, column_dots};
 use crate::host_symmetric::{Scalar, lower_dots, mirrored};
 use crate::surrogate::{Evaluation, scalar};
 
@@ -19,13 +19,11 @@ struct Standardised<T> {
 impl<T: Scalar> Standardised<T> {
     fn new(view: &Tensor<2>, epsilon: f64) -> Self {
         let shape = view.dims();
-        let data = view.clone().into_data();
-        let entries = entries::<T>(&data);
-        let (centred, squares) = HostMatrix::centred(entries, shape);
+        let Centred { rows, squares, .. } = Centred::<T>::new(view);
         let variances = squares.into_iter().map(|square| square / shape[0] as f64);
         let scale: Vec<f64> = variances.map(|v| (v + epsilon).sqrt().recip()).collect();
         let factors: Vec<T> = scale.iter().map(|&s| T::from_f64(s)).collect();
-        let rows = centred.map(&factors, |x, factor| x * factor);
+        let rows = rows.map(&factors, |x, factor| x * factor);
         Self { rows, scale }
     }
 }
@@ -71,7 +69,7 @@ pub(crate) fn cross_correlation<T: Scalar>(
                 *column -= slope * m;
             }
             if gradient {
-                correlations = Correlations::Grams(grams.map(|gram| mirrored(gram, slope)));
+                correlations = Correlations::Grams(grams.map(mirrored), slope);
             }
         } else {
             let mut cross = Mat::<T>::zeros(dim, dim);
@@ -109,8 +107,8 @@ pub(crate) fn cross_correlation<T: Scalar>(
 /// The correlations between dimensions, each entry once.
 enum Correlations<T: Scalar> {
     None,
-    /// `n < d`: the Gram matrices of the rows of both views, times the slope.
-    Grams([Mat<T>; 2]),
+    /// `n < d`: the Gram matrices of the rows of both views, and the slope.
+    Grams([Mat<T>; 2], f64),
     /// The off-diagonal part of `M`, and the slope.
     Cross(Mat<T>, f64),
 }
@@ -141,21 +139,18 @@ fn coefficients<T: Scalar>(
     let own = |j: usize| columns.slopes[j] * columns.correlations[j];
     let (a, b) = (&ours.rows, &theirs.rows.entries);
     match correlations {
-        Correlations::Grams(grams) => {
+        Correlations::Grams(grams, slope) => {
             let slopes = numbers(&|j| columns.slopes[j]);
-            let mut sum = a.zip(b, b, &slopes, |_, b, _, slope| b * slope);
-            sum.add_product(grams[1 - view].as_ref(), a);
+            let mut sum = a.zip(b, &slopes, |_, b, slope| b * slope);
+            sum.add_product(*slope, grams[1 - view].as_ref(), a);
             let along = column_dots(&sum.entries, &a.entries, dim);
             let columns: Vec<(T, T)> = numbers(&|j| along[j] / n)
                 .into_iter()
                 .zip(numbers(&|j| ours.scale[j]))
                 .collect();
-            sum.zip(
-                &a.entries,
-                &a.entries,
-                &columns,
-                |s, a, _, (along, scale)| (s - a * along) * scale,
-            )
+            sum.zip(&a.entries, &columns, |s, a, (along, scale)| {
+                (s - a * along) * scale
+            })
         }
         Correlations::Cross(cross, slope) => {
             let cross = if view == 0 {
@@ -177,7 +172,7 @@ fn coefficients<T: Scalar>(
                 };
                 T::from_f64(slope * ours.scale[j])
             });
-            sum.add_product(side.as_ref(), &theirs.rows);
+            sum.add_product(1.0, side.as_ref(), &theirs.rows);
             sum
         }
         Correlations::None => {
@@ -185,9 +180,7 @@ fn coefficients<T: Scalar>(
                 .into_iter()
                 .zip(numbers(&|j| columns.slopes[j] * ours.scale[j]))
                 .collect();
-            a.zip(b, b, &columns, |a, b, _, (along, slope)| {
-                b * slope - a * along
-            })
+            a.zip(b, &columns, |a, b, (along, slope)| b * slope - a * along)
         }
     }
 }

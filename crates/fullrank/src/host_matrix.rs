@@ -4,10 +4,11 @@
 //! bits, whatever the threads do.
 
 use burn::tensor::{Tensor, TensorData};
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+use faer::{Accum, Mat, MatMut, MatRef};
 use rayon::prelude::*;
 
-use crate::host_symmetric::{Scalar, symmetric_product};
+use crate::host_memory::keep_freed;
+use crate::host_symmetric::{Scalar, symmetric_product, threads};
 
 /// A row-major matrix.
 pub(crate) struct HostMatrix<T> {
@@ -20,9 +21,20 @@ pub(crate) fn entries<T: Scalar>(data: &TensorData) -> &[T] {
     data.as_slice().expect("the type of the entries")
 }
 
-impl<T: Scalar> HostMatrix<T> {
-    /// The matrix without its column means, and for each column the sum of its squares.
-    pub(crate) fn centred(entries: &[T], shape: [usize; 2]) -> (Self, Vec<f64>) {
+/// A matrix without its column means, and what its columns had.
+pub(crate) struct Centred<T> {
+    pub(crate) rows: HostMatrix<T>,
+    pub(crate) means: Vec<f64>,
+    /// For each column the sum of the squares about its mean.
+    pub(crate) squares: Vec<f64>,
+}
+
+impl<T: Scalar> Centred<T> {
+    pub(crate) fn new(view: &Tensor<2>) -> Self {
+        keep_freed();
+        let shape = view.dims();
+        let data = view.clone().into_data();
+        let entries = entries::<T>(&data);
         let means = column_means(entries, shape);
         let dim = shape[1];
         let block = block(dim);
@@ -48,45 +60,46 @@ impl<T: Scalar> HostMatrix<T> {
                 sums
             })
             .collect();
-        let matrix = Self {
+        let rows = HostMatrix {
             entries: centred,
             shape,
         };
-        (matrix, in_order(parts, dim))
+        Self {
+            rows,
+            means,
+            squares: in_order(parts, dim),
+        }
     }
+}
 
+impl<T: Scalar> HostMatrix<T> {
     /// `f(entry, column)` of each entry and what belongs to its column.
     pub(crate) fn map<C: Copy + Sync>(&self, columns: &[C], f: impl Fn(T, C) -> T + Sync) -> Self {
-        self.zip(&self.entries, &self.entries, columns, |entry, _, _, c| {
-            f(entry, c)
-        })
+        self.zip(&self.entries, columns, |entry, _, column| f(entry, column))
     }
 
-    /// `f(entry, a, b, column)` of each entry, those of two matrices of the same shape, and what belongs
-    /// to its column.
+    /// `f(entry, other, column)` of each entry, that of a matrix of the same shape, and what belongs to
+    /// its column.
     pub(crate) fn zip<C: Copy + Sync>(
         &self,
-        a: &[T],
-        b: &[T],
+        other: &[T],
         columns: &[C],
-        f: impl Fn(T, T, T, C) -> T + Sync,
+        f: impl Fn(T, T, C) -> T + Sync,
     ) -> Self {
         let dim = self.shape[1];
         let block = block(dim);
         let mut zipped = vec![T::from_f64(0.0); self.entries.len()];
         zipped
             .par_chunks_mut(block)
-            .zip(self.entries.par_chunks(block))
-            .zip(a.par_chunks(block).zip(b.par_chunks(block)))
-            .for_each(|((zipped, ours), (a, b))| {
+            .zip(self.entries.par_chunks(block).zip(other.par_chunks(block)))
+            .for_each(|(zipped, (ours, other))| {
                 let rows = zipped
                     .chunks_exact_mut(dim)
-                    .zip(ours.chunks_exact(dim))
-                    .zip(a.chunks_exact(dim).zip(b.chunks_exact(dim)));
-                for ((zipped, ours), (a, b)) in rows {
-                    let entries = zipped.iter_mut().zip(ours).zip(a.iter().zip(b));
-                    for (((zipped, &entry), (&a, &b)), &column) in entries.zip(columns) {
-                        *zipped = f(entry, a, b, column);
+                    .zip(ours.chunks_exact(dim).zip(other.chunks_exact(dim)));
+                for (zipped, (ours, other)) in rows {
+                    let entries = zipped.iter_mut().zip(ours.iter().zip(other));
+                    for ((zipped, (&entry, &other)), &column) in entries.zip(columns) {
+                        *zipped = f(entry, other, column);
                     }
                 }
             });
@@ -100,11 +113,17 @@ impl<T: Scalar> HostMatrix<T> {
     /// other. Its lower triangle.
     pub(crate) fn gram(&self, scale: f64) -> Mat<T> {
         let tall = self.tall();
-        symmetric_product(tall.transpose(), tall, scale, Par::rayon(0))
+        let (rows, size) = tall.shape();
+        symmetric_product(
+            tall.transpose(),
+            tall,
+            scale,
+            threads(rows * size * size / 2),
+        )
     }
 
-    /// Adds `S M` to this matrix if it is wide and `M S` if not, `S` of the smaller side.
-    pub(crate) fn add_product(&mut self, side: MatRef<'_, T>, matrix: &Self) {
+    /// Adds `scale S M` to this matrix if it is wide and `scale M S` if not, `S` of the smaller side.
+    pub(crate) fn add_product(&mut self, scale: f64, side: MatRef<'_, T>, matrix: &Self) {
         let [rows, dim] = self.shape;
         let out = MatMut::from_row_major_slice_mut(&mut self.entries, rows, dim);
         let (out, side) = if rows < dim {
@@ -112,8 +131,8 @@ impl<T: Scalar> HostMatrix<T> {
         } else {
             (out, side)
         };
-        let (one, par) = (T::from_f64(1.0), Par::rayon(0));
-        faer::linalg::matmul::matmul(out, Accum::Add, matrix.tall(), side, one, par);
+        let (scale, par) = (T::from_f64(scale), threads(rows * dim * rows.min(dim)));
+        faer::linalg::matmul::matmul(out, Accum::Add, matrix.tall(), side, scale, par);
     }
 
     /// The matrix, transposed if it is wide.

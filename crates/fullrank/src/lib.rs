@@ -6,10 +6,14 @@ mod covariance;
 #[cfg(feature = "spectrum")]
 pub mod diagnostics;
 #[cfg(feature = "host-solver")]
+mod host_cholesky;
+#[cfg(feature = "host-solver")]
 mod host_correlation;
 mod host_device;
 #[cfg(feature = "host-solver")]
 mod host_matrix;
+#[cfg(feature = "host-solver")]
+mod host_memory;
 #[cfg(feature = "host-solver")]
 mod host_moments;
 #[cfg(feature = "host-solver")]

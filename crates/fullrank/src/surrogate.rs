@@ -6,11 +6,11 @@
 //! surrogate
 //!
 //! ```text
-//! f + sum_k ( <E_k, C_k> - <E_k, C_k>.detach() )   =   f + sum_k < E_k - E_k.detach(), C_k >
+//! f + sum_k ( <E_k, C_k> - <E_k, C_k>.detach() )
 //! ```
 //!
-//! has the value of `f` and, `C_k` being constant, exactly its gradient. (The second form is the one
-//! computed: its sum is zero entry by entry, so that it cannot overflow.) So no loss here needs a
+//! has the value of `f` and, `C_k` being constant, exactly its gradient. (The difference is taken row
+//! by row: the sum is of zeros, so that nothing is lost to rounding.) So no loss here needs a
 //! differentiable decomposition or a backend extension, the graph keeps nothing but `C_k`, and the
 //! backward pass is one multiplication.
 
@@ -141,25 +141,24 @@ impl<const N: usize> Evaluation<N> {
                     coefficients.dims(),
                     "the embeddings must have the shape of their coefficients"
                 );
-                let input = in_statistics_precision(input);
-                let nothing = input.clone() - input.without_autodiff();
-                value + inner_product(nothing, coefficients)
+                let products = row_products(in_statistics_precision(input), coefficients);
+                let nothing = products.clone() - products.without_autodiff();
+                value + nothing.sum()
             })
     }
 }
 
-/// `<A, B>`, for an `A` on the graph.
+/// The inner products of the rows of two matrices, for an `A` on the graph.
 ///
-/// On the host row by row, as a product of matrices: its backward pass is one product per row, where
-/// that of a sum fills a matrix with ones first and passes over it twice. Not elsewhere: a GPU may round
-/// the factors of a product of matrices.
-fn inner_product(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
-    if !is_host(&b.device()) {
-        return (a * b).sum();
-    }
+/// On the host as products of matrices: the backward pass is one product per row, where that of a sum
+/// passes over the matrix twice. Not elsewhere: a GPU may round the factors of a product of matrices.
+fn row_products(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
     let [rows, dim] = b.dims();
+    if !is_host(&b.device()) {
+        return (a * b).sum_dim(1).reshape([rows]);
+    }
     let (a, b) = (a.reshape([rows, 1, dim]), b.reshape([rows, dim, 1]));
-    a.matmul(b).sum()
+    a.matmul(b).reshape([rows])
 }
 
 /// A named part of a loss: the loss is the weighted sum of its parts.

@@ -15,7 +15,15 @@ use fullrank_train::table::{markdown, mean_and_spread};
 use crate::evaluation::forward;
 use crate::run::{Entry, Measured, Run};
 
-const HEADER: [&str; 6] = ["", "accuracy", "s_mu/U", "eff. rank", "dead", "seconds"];
+const HEADER: [&str; 7] = [
+    "",
+    "accuracy",
+    "Recall@1",
+    "s_mu/U",
+    "eff. rank",
+    "dead",
+    "seconds",
+];
 
 /// Writes the report into the run's folder and returns its table with a legend.
 pub fn write(run: &Run, entries: &[Entry], data: &Data, device: &Device) -> Result<String> {
@@ -106,10 +114,15 @@ pub fn table(entries: &[Entry]) -> String {
         let figures = |measured: &Measured| measured.evaluation.penultimate.clone();
         let dims = entry.seeds.first().map_or(0, |first| figures(first).dims);
         let share = |m: &Measured| figures(m).mean_singular_value / figures(m).upper_bound;
+        let recall = |m: &Measured| {
+            let mut rows = m.rows.iter().rev();
+            Some(rows.find(|row| row.metric == "recall@1")?.value)
+        };
         let dead = |m: &Measured| figures(m).dead_dimensions.map(|dead| dead as f64);
         vec![
             format!("{} per class, {}", entry.per_class, entry.method.title()),
             cell(&|m| Some(m.evaluation.accuracy), 3),
+            cell(&recall, 3),
             cell(&|m| Some(share(m)), 2),
             cell(&|m| figures(m).effective_rank, 1),
             format!("{} of {dims}", cell(&dead, 0)),
@@ -129,9 +142,10 @@ fn legend(run: &Run, images: &Arc<ImageSet>) -> String {
         n => format!(" Mean ± sample standard deviation over {n} seeds."),
     };
     format!(
-        "On {} {measured_on}. Of their penultimate layer, s_mu/U: mean singular value of the unit rows as\n\
-         a share of its upper bound; eff. rank: effective rank of the centred rows; dead: dimensions with a\n\
-         standard deviation of at most {} times the root mean square of all entries.{seeds}\n",
+        "On {} {measured_on}. Of their penultimate layer, Recall@1: the share whose nearest other image by\n\
+         angle is of their class; s_mu/U: mean singular value of the unit rows as a share of its upper bound;\n\
+         eff. rank: effective rank of the centred rows; dead: dimensions with a standard deviation of at most\n\
+         {} times the root mean square of all entries.{seeds}\n",
         images.len(),
         fullrank::diagnostics::DEAD_BELOW,
     )

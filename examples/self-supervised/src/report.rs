@@ -90,8 +90,8 @@ fn page(run: &Run, data: &Data, entries: &[Entry]) -> Result<Report> {
     for representation in &representations {
         let (queries, neighbours) = NEIGHBOURS;
         report = report.with_retrievals(
-            &format!("Nearest neighbours by the representation of {}", representation.name()),
-            &format!("{queries} test images and, of the other test images, the {neighbours} nearest by cosine."),
+            &format!("Nearest neighbours: {}", representation.name()),
+            &format!("{queries} test images and, of the other test images, the {neighbours} whose representations are nearest by cosine."),
             (&data.test, &data.test),
             &nearest_neighbours(representation.rows(), data.test.labels(), queries, neighbours),
         )?;

@@ -65,10 +65,7 @@ fn a_run_writes_every_file() {
         2 + 2 * (1 + 5 * METHODS.len())
     );
     for method in METHODS {
-        let heading = format!(
-            "Nearest neighbours by the representation of {}",
-            method.title()
-        );
+        let heading = format!("Nearest neighbours: {}", method.title());
         assert!(page.contains(&heading), "{heading}");
     }
 

@@ -7,7 +7,8 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::{Sink, matrix_shape};
 
-/// Reads the matrix of a .csv file: a row a line, numbers between commas. A first line without any number is a header.
+/// Reads the matrix of a .csv file: a row a line, numbers between commas. A first line without any
+/// number is a header.
 pub(super) fn read_matrix(path: &Path, sink: &mut dyn Sink) -> Result<()> {
     /// Entries handed on at once.
     const BLOCK: usize = 1 << 16;

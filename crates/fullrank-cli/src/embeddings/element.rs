@@ -44,7 +44,8 @@ impl Element {
         }
     }
 
-    /// The relative spacing of the numbers, as [`Accumulator::entry_epsilon`] takes it; integers are exact.
+    /// The relative spacing of the numbers, as [`Accumulator::entry_epsilon`] takes it; integers
+    /// are exact.
     ///
     /// [`Accumulator::entry_epsilon`]: fullrank::diagnostics::Accumulator::entry_epsilon
     pub(crate) fn epsilon(self) -> f64 {

@@ -17,22 +17,24 @@ use element::{Element, Number};
 
 /// What takes the rows of a matrix as they are read.
 pub(crate) trait Sink {
-    /// Called once, before the rows: how long they are, and the relative spacing of the numbers they were stored as.
+    /// Called once, before the rows: how long they are, and the relative spacing of the numbers
+    /// they were stored as.
     fn start(&mut self, dims: usize, entry_epsilon: f64) -> Result<()>;
     /// Some rows, one after another.
     fn rows(&mut self, rows: &[f64]) -> Result<()>;
 }
 
-/// Reads the matrix in a file of the format that its name ends in: .npy, .npz, .safetensors or .csv.
+/// Reads the matrix in a file of the format that its name ends in: .npy, .npz, .safetensors or
+/// .csv.
 ///
-/// Memory is a block of rows, whatever the file's size, but for a matrix in Fortran order in a .npz file, which is read as a whole.
-/// What a header claims is held against the file's length before anything is allocated. `tensor` names the one to read in a file
-/// that holds several.
+/// Memory is a block of rows, whatever the file's size, but for a matrix in Fortran order in a .npz
+/// file, which is read as a whole. What a header claims is held against the file's length before
+/// anything is allocated. `tensor` names the one to read in a file that holds several.
 ///
 /// # Errors
 ///
-/// If the file cannot be read or is malformed, holds no matrix or more than one and none is named; the error names the file. An error of
-/// the sink, without the file's name.
+/// If the file cannot be read or is malformed, holds no matrix or more than one and none is named;
+/// the error names the file. An error of the sink, without the file's name.
 pub(crate) fn read(path: &Path, tensor: Option<&str>, sink: &mut dyn Sink) -> Result<()> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let extension = extension.map(str::to_ascii_lowercase);

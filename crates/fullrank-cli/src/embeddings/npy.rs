@@ -32,7 +32,8 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads the header from the start of a file of `length` bytes; the reader is then at the first entry.
+    /// Reads the header from the start of a file of `length` bytes; the reader is then at the first
+    /// entry.
     ///
     /// # Errors
     ///

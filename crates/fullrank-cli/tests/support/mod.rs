@@ -1,6 +1,7 @@
 //! What the tests of the command share.
 
 use std::fs::File;
+use std::io::BufWriter;
 use std::path::Path;
 
 use npyz::{Order, WriterBuilder};
@@ -15,7 +16,7 @@ pub(crate) fn write<T: npyz::AutoSerialize>(
     let options = npyz::WriteOptions::new().default_dtype();
     let options = options.shape(shape).order(order);
     let mut writer = options
-        .writer(File::create(path).unwrap())
+        .writer(BufWriter::new(File::create(path).unwrap()))
         .begin_nd()
         .unwrap();
     writer.extend(entries).unwrap();

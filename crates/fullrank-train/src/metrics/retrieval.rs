@@ -22,8 +22,8 @@ use super::series::readable;
 /// [`ranked_by`](Self::ranked_by).
 ///
 /// A score of a batch is not the mean of anything, so the metric keeps the rows (on their device) and
-/// has no value before the end of the split, as burn-train's AUROC; the dashboard then gets one point
-/// an epoch. Where a row is not finite, the epoch's value is NaN.
+/// has no value before the end of the split, as burn-train's AUROC: the dashboard shows that of the split
+/// before, and gets one point an epoch. Where a row is not finite, the epoch's value is NaN.
 ///
 /// Its input must have labels: [`EmbeddingInput::labelled`]. Several of these metrics keep the same
 /// tensors, but score them one by one: `n` rows of `d` dimensions take `n^2 d` multiplications on the
@@ -48,6 +48,8 @@ pub struct RetrievalMetric {
     reference: Option<Arc<HostRows>>,
     batches: Vec<EmbeddingInput>,
     value: Option<f64>,
+    /// The text of the last split that was scored, shown while the next is under way.
+    shown: String,
 }
 
 #[derive(Clone, Copy)]
@@ -99,6 +101,7 @@ impl RetrievalMetric {
             reference: None,
             batches: Vec::new(),
             value: None,
+            shown: SerializedEntry::not_available(None).formatted,
         }
     }
 
@@ -248,7 +251,10 @@ impl Metric for RetrievalMetric {
             "{name}: a batch has {dimensions} dimensions, the rows before have {known}"
         );
         self.batches.push(item.clone());
-        Ok(SerializedEntry::not_available(None))
+        Ok(SerializedEntry::new(
+            self.shown.clone(),
+            SerializedEntry::NOT_AVAILABLE.to_string(),
+        ))
     }
 
     fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
@@ -257,9 +263,9 @@ impl Metric for RetrievalMetric {
         }
         let value = self.scored()?;
         self.value = Some(value);
-        let formatted = format!("epoch {} - batch N/A", readable(value));
+        self.shown = format!("epoch {} - batch N/A", readable(value));
         Ok(SerializedEntry::new(
-            formatted,
+            self.shown.clone(),
             NumericEntry::Value(value).serialize(),
         ))
     }

@@ -139,7 +139,7 @@ fn mean_magnitude(data: &Correlations) -> f64 {
         .enumerate()
         .filter(|(index, value)| index / data.side != index % data.side && !value.is_nan());
     let (count, sum) = off_diagonal.fold((0, 0.0), |(count, sum), (_, value)| {
-        (count + 1, sum + value.abs())
+        (count + 1, sum + value.abs().min(1.0))
     });
     sum / f64::from(count.max(1))
 }

@@ -173,23 +173,26 @@ pub fn raw_and_centred_spectrum(
         x_label: "index i of the singular value, largest first",
         y_label: "singular value σᵢ",
         x: Axis::indices(raw.len().max(centred.len()), 6),
-        y: Axis::log(10_f64.powf(floor.log10().floor()), greatest, below),
+        y: Axis::log(
+            10_f64.powf(floor.log10().floor()),
+            greatest.max(floor),
+            below,
+        ),
         lines: vec![(AXIS, points(centred)), (entries[0].color, points(raw))],
         levels: vec![],
     };
-    let condition = match (raw.first(), raw.last()) {
-        (Some(first), Some(last)) => {
-            format!(
-                "As they are, from {} down to {}.",
-                readable(*first),
-                readable(*last)
-            )
-        }
+    let shown = || raw.iter().copied().filter(|&value| drawable(value));
+    let ends = match (shown().next(), shown().next_back()) {
+        (Some(first), Some(last)) => format!(
+            "As they are, from {} down to {}.",
+            readable(first),
+            readable(last)
+        ),
         _ => String::new(),
     };
     let description = format!(
         "Singular values of {name} over their index: the rows as they are, and minus their mean. \
-         {condition}"
+         {ends}"
     );
     figure(title, &description, &panel, &entries, |_, _| {})
 }

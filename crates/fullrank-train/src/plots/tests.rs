@@ -74,16 +74,78 @@ fn chart() -> BarChart {
     }
 }
 
+fn bounded(values: Vec<f64>) -> BoundedSpectrum {
+    BoundedSpectrum {
+        name: "SVMax".into(),
+        spectrum: Spectrum {
+            rows: 256,
+            columns: values.len(),
+            singular_values: values,
+        },
+        random: vec![2.2, 2.0, 1.8],
+    }
+}
+
+fn correlations(values: Vec<f64>) -> Correlations {
+    let side = values.len().isqrt();
+    Correlations {
+        values,
+        side,
+        axis_label: "dimension".into(),
+        ends: (0, side.saturating_sub(1)),
+    }
+}
+
+fn points(classes: usize, values: &[f64]) -> Scatter {
+    Scatter {
+        x_label: "component 1".into(),
+        y_label: "component 2".into(),
+        classes: (0..classes)
+            .map(|class| ScatterClass {
+                name: format!("class {class}"),
+                points: values.iter().map(|&value| (value, -value)).collect(),
+            })
+            .collect(),
+        circle: Some((0.25, "a circle".into())),
+    }
+}
+
+/// Every kind of plot of one embedding, of `values`.
+fn of_one_embedding(values: &[f64]) -> Vec<String> {
+    let palette = palette();
+    let run = bounded(values.to_vec());
+    let level = Some((0.1, "dead at or below".to_string()));
+    let utilization = Utilization {
+        name: "SVMax".into(),
+        value: values.first().copied().unwrap_or(f64::NAN),
+        random: 0.9,
+    };
+    let data = points(25, values);
+    vec![
+        spectrum_in_bounds("Unit rows", &run, std::slice::from_ref(&run), &palette),
+        raw_and_centred_spectrum("As it is", "SVMax", values, values, &palette),
+        sorted_std("Deviations", "SVMax", values, level, &palette),
+        correlation_heat_map("Correlations", &correlations(values.to_vec())),
+        scatter("Projection", &data, data.extent()),
+        between_bounds("Bounds", &[utilization], &palette),
+    ]
+}
+
 /// Every kind of plot, of realistic data.
 fn gallery() -> Vec<String> {
     let palette = palette();
-    vec![
-        terms_over_time("Loss terms", "epoch", &terms(), &palette),
-        singular_value_spectrum("Spectra", &spectrum_runs(), &palette),
-        dimension_std("Standard deviations", &std_runs(), Some(1.0), &palette),
-        bars(&chart(), &palette),
-        headline("Rank and accuracy", &spectrum_runs(), &chart(), &palette),
-    ]
+    let mut plots = of_one_embedding(&[0.9, 0.5, -0.25, 0.1, 1.0, 0.0, 0.2, -0.5, 1.0]);
+    plots.splice(
+        0..0,
+        [
+            terms_over_time("Loss terms", "epoch", &terms(), &palette),
+            singular_value_spectrum("Spectra", &spectrum_runs(), &palette),
+            dimension_std("Standard deviations", &std_runs(), Some(1.0), &palette),
+            bars(&chart(), &palette),
+            headline("Rank and accuracy", &spectrum_runs(), &chart(), &palette),
+        ],
+    );
+    plots
 }
 
 /// The text of each text element, entities resolved, and all attribute values of a document whose
@@ -157,6 +219,20 @@ fn check(svg: &str) -> Vec<String> {
                 }
                 continue;
             }
+            "d" => {
+                for mark in value.split('M').filter(|mark| !mark.is_empty()) {
+                    let end = mark.find(|c: char| c.is_ascii_alphabetic());
+                    let (x, y) = mark[..end.expect("a path goes on")]
+                        .split_once(' ')
+                        .expect("x y");
+                    let (x, y): (f64, f64) = (x.parse().expect("x"), y.parse().expect("y"));
+                    assert!(
+                        (0.0..=page[2]).contains(&x) && (0.0..=page[3]).contains(&y),
+                        "{mark}"
+                    );
+                }
+                continue;
+            }
             _ => continue,
         };
         let number: f64 = value.parse().expect("a coordinate is a number");
@@ -184,7 +260,7 @@ fn plots_are_the_same_each_time() {
 
 #[test]
 fn plots_name_their_methods_and_axes() {
-    let expected: [&[&str]; 5] = [
+    let expected: [&[&str]; 11] = [
         &[
             "Loss terms",
             "epoch",
@@ -223,6 +299,37 @@ fn plots_name_their_methods_and_axes() {
             "test accuracy (%)",
             "Accuracy & baselines",
             "k-NN",
+        ],
+        &[
+            "singular value σᵢ / U",
+            "U",
+            "L",
+            "s_mu",
+            "upper bound U = 5.333: a flat spectrum",
+            "SVMax",
+        ],
+        &[
+            "singular value σᵢ",
+            "rows as they are",
+            "rows minus their mean",
+        ],
+        &[
+            "standard deviation",
+            "9 dimensions of SVMax",
+            "dead at or below = 0.1000",
+        ],
+        &["dimension", "correlation", "−1.0", "1.0", "2"],
+        &[
+            "component 1",
+            "component 2",
+            "class 19",
+            "5 other classes",
+            "a circle",
+        ],
+        &[
+            "SVMax",
+            "0.900",
+            "of random isotropic rows of the same shape",
         ],
     ];
     for (svg, expected) in gallery().iter().zip(expected) {
@@ -303,6 +410,9 @@ fn values_that_cannot_be_drawn_do_no_harm() {
             representation: vec![],
         }];
         check(&dimension_std("t", &stds, Some(f64::NAN), &palette));
+        for svg in of_one_embedding(&values) {
+            check(&svg);
+        }
         let points = values.iter().map(|&value| (value, value)).collect();
         let series = vec![Series {
             name: "a".into(),

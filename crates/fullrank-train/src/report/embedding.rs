@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
-use fullrank::diagnostics::Diagnostics;
+use fullrank::diagnostics::{Diagnostics, readable};
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
@@ -251,7 +251,10 @@ impl<'a> Embedding<'a> {
                 radius,
                 "2/√d: two standard deviations of random rows".to_string(),
             );
-            words = format!("{drawn}; their variance is {variance:.3} of at most 1");
+            words = format!(
+                "{drawn}; their variance is {} of at most 1",
+                readable(variance)
+            );
         }
         let [x_label, y_label] = labels;
         let scatter = Scatter {

@@ -32,12 +32,12 @@ pub(super) fn html(embeddings: &[Embedding<'_>]) -> Result<String, Error> {
     let parts = [
         verdicts(&diagnosed),
         bounds(&diagnosed, &palette),
-        figures(&diagnosed),
         unit_spectra(&diagnosed, &palette),
-        raw_spectra(&diagnosed, &palette),
+        projections(embeddings),
         deviations(&diagnosed, &palette),
         correlations(embeddings),
-        projections(embeddings),
+        raw_spectra(&diagnosed, &palette),
+        figures(&diagnosed),
     ];
     Ok(parts.concat())
 }

@@ -22,12 +22,14 @@ use super::{
 ///
 /// Two ways, by the size of the matrix, `b x d`:
 ///
-/// - **whole**: while `b d <= 2^23` and `b d min(b, d) <= 2^32` (16,384 rows of 512), the rows are kept and
-///   decomposed by an SVD in f64. Every singular value is right to about 1e-16 of the largest.
+/// - **whole**: while `b d <= 2^23` and `b d min(b, d) <= 2^32` (16,384 rows of 512), the rows are
+///   kept and decomposed by an SVD in f64. Every singular value is right to about 1e-16 of the
+///   largest.
 /// - **Gram**: beyond that the Gram matrices of the rows and of the unit rows are summed in f64, in
-///   blocks, relative to the mean of the first. Memory is some `d x d` matrices and blocks of 8 MiB,
-///   and two vectors for each class. Singular values are roots of eigenvalues and right to about
-///   `1e-15 (s_max / s)^2`, relative to `s`; those below `1e-7 s_max` are zero. `d` may be 8192 at most.
+///   blocks, relative to the mean of the first. Memory is some `d x d` matrices and blocks of 8
+///   MiB, and two vectors for each class. Singular values are roots of eigenvalues and right to
+///   about `1e-15 (s_max / s)^2`, relative to `s`; those below `1e-7 s_max` are zero. `d` may be
+///   8192 at most.
 ///
 /// The figures depend neither on how the rows are cut into blocks nor on the number of threads.
 pub struct Accumulator {
@@ -68,9 +70,9 @@ impl Accumulator {
         }
     }
 
-    /// The relative spacing of the numbers the entries were stored as, if that was not f64: 2^-23 for f32, 2^-10 for f16,
-    /// 2^-7 for bf16. Singular values below it, relative to the largest, are rounding, and
-    /// do not count in [`Diagnostics::numerical_rank`]. Default: `2^-52`
+    /// The relative spacing of the numbers the entries were stored as, if that was not f64: 2^-23
+    /// for f32, 2^-10 for f16, 2^-7 for bf16. Singular values below it, relative to the largest,
+    /// are rounding, and do not count in [`Diagnostics::numerical_rank`]. Default: `2^-52`
     ///
     /// # Panics
     ///
@@ -85,7 +87,8 @@ impl Accumulator {
         self
     }
 
-    /// Sums Gram matrices from the first row on, however few there are: less memory, and less precision.
+    /// Sums Gram matrices from the first row on, however few there are: less memory, and less
+    /// precision.
     #[must_use]
     pub fn by_gram(mut self) -> Self {
         self.gram_from_start = true;
@@ -94,7 +97,8 @@ impl Accumulator {
 
     /// Adds rows, one after another.
     ///
-    /// Entries that are not finite are counted, and end the accumulation: [`finish`](Self::finish) reports them.
+    /// Entries that are not finite are counted, and end the accumulation: [`finish`](Self::finish)
+    /// reports them.
     ///
     /// # Errors
     ///
@@ -107,7 +111,8 @@ impl Accumulator {
     ///
     /// # Errors
     ///
-    /// If `rows` is not whole rows, or there is not one label for each of these rows and of the earlier.
+    /// If `rows` is not whole rows, or there is not one label for each of these rows and of the
+    /// earlier.
     pub fn push_labelled(&mut self, rows: &[f64], labels: &[i64]) -> Result<(), DiagnosticsError> {
         let count = rows.len() / self.dims;
         if labels.len() != count {

@@ -4,12 +4,12 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
-/// A dimension whose standard deviation is at most this share of the root mean square of all entries
-/// counts as dead.
+/// A dimension whose standard deviation is at most this share of the root mean square of all
+/// entries counts as dead.
 pub const DEAD_BELOW: f64 = 0.01;
 
-/// A dimension whose standard deviation is at most this share of its own root mean square does not vary but for
-/// rounding: its standard deviation is zero.
+/// A dimension whose standard deviation is at most this share of its own root mean square does not
+/// vary but for rounding: its standard deviation is zero.
 const CONSTANT_BELOW: f64 = 1e-12;
 
 /// The number of dimensions that hardly vary over the rows:
@@ -18,9 +18,9 @@ const CONSTANT_BELOW: f64 = 1e-12;
 /// std_j <= 0.01 sqrt(mean_{i,k} E_ik^2)
 /// ```
 ///
-/// `std` are the standard deviations of the dimensions, `mean_square` is the mean of the squares of all entries. The
-/// measure is free of scale, and uncentred on purpose: where all rows are one constant vector every
-/// dimension is dead, however large its entries are.
+/// `std` are the standard deviations of the dimensions, `mean_square` is the mean of the squares of
+/// all entries. The measure is free of scale, and uncentred on purpose: where all rows are one
+/// constant vector every dimension is dead, however large its entries are.
 pub fn dead_dimensions(std: &[f64], mean_square: f64) -> usize {
     let limit = DEAD_BELOW * mean_square.sqrt();
     std.iter().filter(|&&std| std <= limit).count()
@@ -65,7 +65,8 @@ pub(super) fn from_squares(rows: usize, centred: &[f64], raw: &[f64]) -> Vec<f64
         .collect()
 }
 
-/// The mean of each dimension. Relative to the first row, so that equal rows have exactly their own mean.
+/// The mean of each dimension. Relative to the first row, so that equal rows have exactly their own
+/// mean.
 pub(super) fn means(rows: &[f64], dims: usize) -> Vec<f64> {
     let first = &rows[..dims];
     let mut sums = vec![0.0; dims];
@@ -80,7 +81,8 @@ pub(super) fn means(rows: &[f64], dims: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The mean of `|r_jk|` over the pairs of columns that vary, of a centred matrix; [`None`] if fewer than two do.
+/// The mean of `|r_jk|` over the pairs of columns that vary, of a centred matrix; [`None`] if fewer
+/// than two do.
 pub(super) fn mean_abs_correlation(centred: MatRef<'_, f64>, std: &[f64]) -> Option<f64> {
     let varying: Vec<usize> = (0..std.len()).filter(|&j| std[j] > 0.0).collect();
     let degrees = (centred.nrows() as f64 - 1.0).sqrt();
@@ -110,7 +112,8 @@ pub(super) fn pairs(count: usize) -> f64 {
     count as f64 * (count as f64 - 1.0) / 2.0
 }
 
-/// The sum of `f(x_i . x_j, i, j)` over the pairs `i > j` of rows, in blocks, in an order that depends on the shape alone.
+/// The sum of `f(x_i . x_j, i, j)` over the pairs `i > j` of rows, in blocks, in an order that
+/// depends on the shape alone.
 pub(super) fn over_pairs(
     rows: MatRef<'_, f64>,
     f: impl Fn(f64, usize, usize) -> f64 + Sync,

@@ -18,8 +18,8 @@ impl fmt::Display for Diagnostics {
 }
 
 impl Diagnostics {
-    /// The figures that are one number, by their names in a table: the same names in the same order for every matrix.
-    /// What belongs to the figure above it is indented.
+    /// The figures that are one number, by their names in a table: the same names in the same order
+    /// for every matrix. What belongs to the figure above it is indented.
     pub fn figures(&self) -> Vec<(&'static str, Option<f64>)> {
         let count = |count: usize| count as f64;
         vec![

@@ -68,7 +68,8 @@ pub struct NonFinite {
     pub infinite: usize,
     /// Entries of the matrix.
     pub entries: usize,
-    /// `[row, column]`, from 0, of the first [`NonFinite::POSITIONS`] of them, in the order of the rows.
+    /// `[row, column]`, from 0, of the first [`NonFinite::POSITIONS`] of them, in the order of the
+    /// rows.
     pub first: Vec<[usize; 2]>,
 }
 

@@ -86,7 +86,8 @@ fn label_figures(centred: &[f64], unit: &[f64], dims: usize, labels: &[i64]) -> 
         let class = classes.entry(*label).or_insert_with(|| Class::new(dims));
         class.add(row, unit, unit.iter().all(|x| *x == 0.0));
     }
-    // About the class means, where nothing cancels: n_c sum ||u - m_c||^2 over a class is that of its pairs.
+    // About the class means, where nothing cancels: n_c sum ||u - m_c||^2 over a class is that of
+    // its pairs.
     let mut distances = 0.0;
     let mut within = Vec::with_capacity(centred.len());
     for ((row, unit), label) in rows() {

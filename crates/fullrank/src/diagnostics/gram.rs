@@ -1,4 +1,5 @@
-//! The figures of any number of rows from sums over them: the Gram matrices of the rows and of the unit rows.
+//! The figures of any number of rows from sums over them: the Gram matrices of the rows and of the
+//! unit rows.
 
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatRef, Par};

@@ -62,8 +62,8 @@ pub(super) fn alignment(classes: &Classes, squared_distances: f64) -> Option<f64
     (pairs > 0.0).then(|| squared_distances / pairs)
 }
 
-/// The lower triangle of `sum_c n_c (m_c - m)(m_c - m)^T`: the scatter between the classes, of which `sums` are
-/// relative to the mean `m` of all rows.
+/// The lower triangle of `sum_c n_c (m_c - m)(m_c - m)^T`: the scatter between the classes, of
+/// which `sums` are relative to the mean `m` of all rows.
 pub(super) fn between_scatter(classes: &Classes, dims: usize) -> Mat<f64> {
     let weighted: Vec<Vec<f64>> = (classes.values())
         .map(|class| {
@@ -76,8 +76,9 @@ pub(super) fn between_scatter(classes: &Classes, dims: usize) -> Mat<f64> {
 
 /// LiDAR's rank of the class means: see [`Diagnostics::lidar`](super::Diagnostics::lidar).
 ///
-/// `within` is the lower triangle of `sum_i (x_i - m_c(i))(x_i - m_c(i))^T`. [`None`] with fewer than two classes, or no class of
-/// two rows, or if `within` is not positive semi-definite for rounding.
+/// `within` is the lower triangle of `sum_i (x_i - m_c(i))(x_i - m_c(i))^T`. [`None`] with fewer
+/// than two classes, or no class of two rows, or if `within` is not positive semi-definite for
+/// rounding.
 pub(super) fn lidar(classes: &Classes, mut within: Mat<f64>, rows: usize) -> Option<f64> {
     let (count, dims) = (classes.len(), within.nrows());
     if count < 2 || rows <= count {
@@ -103,8 +104,8 @@ pub(super) fn lidar(classes: &Classes, mut within: Mat<f64>, rows: usize) -> Opt
             *x -= centre;
         }
     }
-    // The eigenvalues of S_w^-1/2 S_b S_w^-1/2 are those of L^-1 S_b L^-T, and up to a factor those of the
-    // smaller Gram matrix of L^-1 M.
+    // The eigenvalues of S_w^-1/2 S_b S_w^-1/2 are those of L^-1 S_b L^-T, and up to a factor those
+    // of the smaller Gram matrix of L^-1 M.
     let mut whitened = Mat::from_fn(dims, count, |i, j| means[j][i]);
     solve_lower_triangular_in_place(factor.L(), whitened.as_mut(), Par::Seq);
     let smaller = if count < dims {

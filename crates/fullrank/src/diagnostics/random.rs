@@ -7,17 +7,17 @@
 //! density(x) = sqrt((x_+ - x)(x - x_-)) / (2 pi y x),   x_-+ = (1 -+ sqrt y)^2,   y = r/m
 //! ```
 //!
-//! for large `b` and `d` (Marchenko & Pastur, 1967). Unit rows differ from normal ones by the length of the rows,
-//! and few rows from many. Their second moment, `sum_ij (e_i.e_j)^2`, is exactly that of the law with
-//! `y = (r - 1)/m`, which fits tall and wide matrices; square ones are closer to `r/m`. Between the two,
-//! `y = (r - 1 + 0.7 r/m)/m` was fitted to draws.
+//! for large `b` and `d` (Marchenko & Pastur, 1967). Unit rows differ from normal ones by the
+//! length of the rows, and few rows from many. Their second moment, `sum_ij (e_i.e_j)^2`, is
+//! exactly that of the law with `y = (r - 1)/m`, which fits tall and wide matrices; square ones are
+//! closer to `r/m`. Between the two, `y = (r - 1 + 0.7 r/m)/m` was fitted to draws.
 
 use std::f64::consts::PI;
 
 /// The mean singular value of `rows` random unit rows in `dims` dimensions.
 ///
-/// `U sqrt(x)`, averaged over the law. Against the mean of 20 to 2000 draws, from 8 to 512 rows and dimensions: within
-/// 0.25 %; for two to four rows or dimensions within 2.5 %.
+/// `U sqrt(x)`, averaged over the law. Against the mean of 20 to 2000 draws, from 8 to 512 rows and
+/// dimensions: within 0.25 %; for two to four rows or dimensions within 2.5 %.
 pub(super) fn mean_singular_value(rows: usize, dims: usize) -> f64 {
     let (r, m) = (rows.min(dims) as f64, rows.max(dims) as f64);
     (rows as f64 / r).sqrt() * average(ratio(r, m), f64::sqrt)

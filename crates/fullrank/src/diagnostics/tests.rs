@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 
-/// Rows around one of `classes` points, with an offset common to all, and dimensions of falling size.
+/// Rows around one of `classes` points, with an offset common to all, and dimensions of falling
+/// size.
 fn embeddings(rows: usize, dims: usize, classes: usize, offset: f64) -> (Vec<f64>, Vec<i64>) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut uniform = || rng.random::<f64>() - 0.5;

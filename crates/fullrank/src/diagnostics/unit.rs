@@ -24,7 +24,8 @@ pub(super) fn normalise(row: &[f64], unit: &mut [f64]) -> bool {
     false
 }
 
-/// `log mean exp(-2 ||x - y||^2)` over the pairs of some rows of `dims` numbers; [`None`] without a pair.
+/// `log mean exp(-2 ||x - y||^2)` over the pairs of some rows of `dims` numbers; [`None`] without a
+/// pair.
 pub(super) fn uniformity(rows: &[f64], dims: usize) -> Option<f64> {
     const T: f64 = 2.0;
     let count = rows.len() / dims;
@@ -38,8 +39,8 @@ pub(super) fn uniformity(rows: &[f64], dims: usize) -> Option<f64> {
     (count > 1).then(|| (sum / pairs(count)).ln())
 }
 
-/// The unit rows that [`uniformity`] compares: all of them up to [`Sample::capacity`], beyond it the rows
-/// of which a hash of the index is smallest, whatever the blocks they come in.
+/// The unit rows that [`uniformity`] compares: all of them up to [`Sample::capacity`], beyond it
+/// the rows of which a hash of the index is smallest, whatever the blocks they come in.
 pub(super) struct Sample {
     dims: usize,
     capacity: usize,
@@ -101,7 +102,8 @@ impl Sample {
     }
 }
 
-/// A bijection of the 64-bit numbers whose values look random: the finaliser of SplitMix64 (Steele et al., 2014).
+/// A bijection of the 64-bit numbers whose values look random: the finaliser of SplitMix64 (Steele
+/// et al., 2014).
 fn scrambled(index: u64) -> u64 {
     let mut z = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

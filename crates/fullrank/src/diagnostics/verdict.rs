@@ -37,11 +37,12 @@ pub struct Verdict {
 impl Diagnostics {
     /// Whether the embedding has collapsed.
     ///
-    /// Two shares of what random isotropic rows of the same shape reach are taken, that of the effective rank and that
-    /// of the mean singular value above its lower bound. Where the smaller is below 0.1, or every dimension is dead, the
-    /// embedding has [collapsed](Health::Collapsed); where it is below 0.5, or more than a tenth of the dimensions is
-    /// dead, it has [partly collapsed](Health::PartlyCollapsed). The thresholds are conventions: a classifier
-    /// of ten classes rightly uses about nine directions.
+    /// Two shares of what random isotropic rows of the same shape reach are taken, that of the
+    /// effective rank and that of the mean singular value above its lower bound. Where the smaller
+    /// is below 0.1, or every dimension is dead, the embedding has [collapsed](Health::Collapsed);
+    /// where it is below 0.5, or more than a tenth of the dimensions is dead, it has [partly
+    /// collapsed](Health::PartlyCollapsed). The thresholds are conventions: a classifier of ten
+    /// classes rightly uses about nine directions.
     pub fn verdict(&self) -> Verdict {
         let (Some(rank), Some(dead)) = (self.effective_rank, self.dead_dimensions) else {
             return Verdict {

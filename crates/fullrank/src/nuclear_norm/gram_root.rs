@@ -21,31 +21,34 @@
 //! (3 tr H - <H, Q H>) / 2 = sum t (3 f - f^3) / 2 = sum t (1 - 3/2 (f - 1)^2 - ..)
 //! ```
 //!
-//! only by `3/2 e^2`, for half a product of `r x r` matrices. So pushes to 7.5e-3, all that an
-//! ill-conditioned batch is worth, come with a value to 8e-5.
+//! only by `3/2 e^2`, for half a product of `r x r` matrices, which costs less than one more pole. So
+//! pushes to 7.5e-3 come with a value to 8e-5.
 //!
 //! # Precision
 //!
-//! Squaring `Y` into its Gram matrix doubles the digits that small singular values need. Where f32 has
-//! too few, the Gram matrix is computed in f64. Two things then keep most of the work in f32:
+//! Squaring `Y` into its Gram matrix doubles the digits that small singular values need. What keeps
+//! the work in f32:
 //!
-//! - A few singular values far below the others (a square random batch has some) come out of the
-//!   bounding of the spectrum with their vectors. They are *lifted*: `A` gets the eigenvalue 1 in their
-//!   place, and `Q` their exact share afterwards.
-//! - A pole does not see what is far below its shift: only the poles of small shift, if any are left,
-//!   are computed in f64.
-//!
-//! What rounding then does to the pushes of the smallest singular values is measured by the caller.
+//! - A batch whose condition number is below 100 needs no more (its least eigenvalue is a thousand
+//!   times the noise).
+//! - A few singular values far below the others, as square random batches have, are
+//!   [lifted](super::lifted): the matrix gets its greatest eigenvalue in their place, and they come from
+//!   the batch itself.
+//! - Any other batch gets a Gram matrix in f64. A pole does not see what is far below its shift: only the
+//!   poles of small shift are computed in f64. What rounding then does to the pushes of the smallest
+//!   singular values is measured by the caller.
 
 use faer::{Mat, MatRef, Par};
 use rayon::prelude::*;
 
-use super::ends::Ends;
+use super::ends::{Ends, greatest};
 use super::host::Batch;
+use super::lifted::{Lifted, Scaled};
 use super::zolotarev::InverseRoot;
+use crate::host_cholesky::inverse;
 use crate::host_symmetric::{
-    Scalar, cast, contiguous, contiguous_mut, inverse, mirrored, symmetric_dot, symmetric_product,
-    trace,
+    Scalar, add_scaled, cast, contiguous, contiguous_mut, mirrored, symmetric_dot,
+    symmetric_product, threads, trace,
 };
 
 /// What is asked of the poles.
@@ -57,14 +60,9 @@ struct Accuracy {
     value: f64,
 }
 
-/// A batch that is well-conditioned in f32.
-const WELL_CONDITIONED: Accuracy = Accuracy {
-    push: 3e-3,
-    value: 9e-5,
-};
-
-/// A batch that is not.
-const ILL_CONDITIONED: Accuracy = Accuracy {
+/// A batch in f32: what a value to 1e-4, `3/2 e^2`, needs. A cosine of the gradient of 0.9999, at worst
+/// `1 - e^2 / 2`, needs less.
+const SINGLE: Accuracy = Accuracy {
     push: 7.5e-3,
     value: 9e-5,
 };
@@ -90,7 +88,7 @@ const ENOUGH_FOR_SINGLE_GRAM: f64 = 1e-4;
 
 /// A shift of at least this share of the largest eigenvalue leaves f32 enough digits for the sum of
 /// all poles to be right to a few percent at the smallest singular values.
-const ENOUGH_FOR_SINGLE_POLE: f64 = 3e-6;
+const ENOUGH_FOR_SINGLE_POLE: f64 = 3e-5;
 
 /// A smallest singular value below this share of the largest makes products with `Q` lose too many
 /// digits in f32.
@@ -102,8 +100,10 @@ const NEARLY_SQUARE: f64 = 0.93;
 
 /// The inverse root of a Gram matrix.
 pub(super) struct GramRoot {
-    /// `(Y^T Y + delta^2)^{-1/2}`.
+    /// `(Y^T Y + delta^2)^{-1/2}`, but for the lifted directions.
     pub(super) root: Root,
+    /// These, and what the root has in their place.
+    pub(super) lifted: Option<(Lifted, f64)>,
     /// `sum_i sqrt(s_i^2 + delta^2)`.
     pub(super) nuclear_norm: f64,
     /// What no push exceeds, if rounding does not count.
@@ -151,8 +151,8 @@ struct Gram {
     least: f64,
     /// An upper bound of the eigenvalues.
     greatest: f64,
-    /// Eigenvalues far below the others and their vectors; the matrix has `greatest` in their place.
-    lifted: Vec<(f64, Vec<f64>)>,
+    /// What has been taken out of the matrix, which has `greatest` in its place.
+    lifted: Option<Lifted>,
 }
 
 impl GramRoot {
@@ -167,17 +167,19 @@ impl GramRoot {
             let gram = Gram::double(double().tall(), norm, delta)?;
             return gram.root(SMALL, Root::Double);
         }
-        let nearly_square = tall.ncols() as f64 > NEARLY_SQUARE * tall.nrows() as f64;
-        let gram = (!nearly_square).then(|| Gram::single(tall, norm, delta));
-        if let Some(gram) = gram.flatten() {
-            return gram.root(WELL_CONDITIONED, Root::Single);
+        let batch = Scaled {
+            tall,
+            norm,
+            ridge: delta * delta,
+        };
+        if let Some(gram) = Gram::single(batch) {
+            return gram.root(SINGLE, Root::Single);
         }
         let gram = Gram::both(double().tall(), norm, delta)?;
-        let smallest = (gram.lifted.first()).map_or(gram.least, |(eigenvalue, _)| *eigenvalue);
-        let root = if (smallest / gram.greatest).sqrt() < TOO_SMALL_FOR_SINGLE_PRODUCTS {
-            gram.root(ILL_CONDITIONED, Root::Double)
+        let root = if (gram.least / gram.greatest).sqrt() < TOO_SMALL_FOR_SINGLE_PRODUCTS {
+            gram.root(SINGLE, Root::Double)
         } else {
-            gram.root(ILL_CONDITIONED, Root::Single)
+            gram.root(SINGLE, Root::Single)
         };
         root.map(|root| Self {
             greatest_push: None,
@@ -192,41 +194,48 @@ impl GramRoot {
 }
 
 impl Gram {
-    /// In f32 alone, if that is enough.
-    fn single(tall: MatRef<'_, f32>, norm: f64, delta: f64) -> Option<Self> {
-        let gram = ridged_gram(tall, norm, delta);
-        let ends = Ends::of(&gram, 0.0)?;
-        let (least, greatest) = (ends.least, ends.greatest);
-        (least >= ENOUGH_FOR_SINGLE_GRAM * greatest).then_some(Self {
+    /// In f32 alone, if that is enough, with or without lifting.
+    fn single(batch: Scaled<'_>) -> Option<Self> {
+        let tall = batch.tall;
+        let enough = |least: f64, greatest: f64| {
+            least.is_finite() && least >= ENOUGH_FOR_SINGLE_GRAM * greatest
+        };
+        let mut gram = ridged_gram(tall, batch.norm, batch.ridge);
+        let nearly_square = tall.ncols() as f64 > NEARLY_SQUARE * tall.nrows() as f64;
+        let ends = (!nearly_square).then(|| Ends::of(&gram)).flatten();
+        let (least, greatest, lifted) = match ends {
+            Some(Ends { least, greatest }) if enough(least, greatest) => (least, greatest, None),
+            _ => {
+                let greatest = greatest(&gram)?;
+                let (lifted, least) = Lifted::out_of(&mut gram, batch, greatest)?;
+                (least, greatest, Some(lifted))
+            }
+        };
+        enough(least, greatest).then_some(Self {
             matrix: Precision::Single(gram),
             least,
             greatest,
-            lifted: Vec::new(),
+            lifted,
         })
     }
 
     fn double(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Option<Self> {
-        let gram = ridged_gram(tall, norm, delta);
-        let ends = Ends::of(&gram, 0.0)?;
-        Some(Self {
-            matrix: Precision::Double(gram),
-            least: ends.least,
-            greatest: ends.greatest,
-            lifted: Vec::new(),
-        })
+        let gram = ridged_gram(tall, norm, delta * delta);
+        Self::with_ends(Ends::of(&gram)?, Precision::Double(gram))
     }
 
-    /// In both precisions, the eigenvalues that stand out below lifted.
+    /// In both precisions.
     fn both(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Option<Self> {
-        let mut gram = ridged_gram(tall, norm, delta);
-        let ends = Ends::of(&gram, ENOUGH_FOR_SINGLE_GRAM)?;
-        let lifted = ends.standing_out;
-        add_outer(&lifted, &mut gram, |eigenvalue| ends.greatest - eigenvalue);
+        let gram = ridged_gram(tall, norm, delta * delta);
+        Self::with_ends(Ends::of(&gram)?, Precision::Both(cast(&gram), gram))
+    }
+
+    fn with_ends(ends: Ends, matrix: Precision) -> Option<Self> {
         Some(Self {
-            matrix: Precision::Both(cast(&gram), gram),
+            matrix,
             least: ends.least,
             greatest: ends.greatest,
-            lifted,
+            lifted: None,
         })
     }
 }
@@ -246,48 +255,55 @@ impl Gram {
     }
 
     /// `(G / u + shift)^{-1}` in the precision the shift needs.
-    fn shifted_inverse(&self, shift: f64) -> Option<Inverse> {
+    fn shifted_inverse(&self, shift: f64, par: Par) -> Option<Inverse> {
         match &self.matrix {
             Precision::Both(gram, _) if shift >= ENOUGH_FOR_SINGLE_POLE => {
-                self.inverse_of(gram, shift).map(Inverse::Single)
+                self.inverse_of(gram, shift, par).map(Inverse::Single)
             }
-            Precision::Single(gram) => self.inverse_of(gram, shift).map(Inverse::Single),
+            Precision::Single(gram) => self.inverse_of(gram, shift, par).map(Inverse::Single),
             Precision::Double(gram) | Precision::Both(_, gram) => {
-                self.inverse_of(gram, shift).map(Inverse::Double)
+                self.inverse_of(gram, shift, par).map(Inverse::Double)
             }
         }
     }
 
-    fn inverse_of<T: Scalar>(&self, gram: &Mat<T>, shift: f64) -> Option<Mat<T>> {
+    fn inverse_of<T: Scalar>(&self, gram: &Mat<T>, shift: f64, par: Par) -> Option<Mat<T>> {
         let scale = T::from_f64(self.greatest.recip());
-        let mut shifted = gram.clone();
-        for j in 0..shifted.ncols() {
-            shifted.col_mut(j).iter_mut().for_each(|x| *x *= scale);
-            shifted[(j, j)] += T::from_f64(shift);
+        let mut shifted = Mat::zeros(gram.nrows(), gram.ncols());
+        for (j, column) in shifted.col_iter_mut().enumerate() {
+            let column = &mut contiguous_mut(column)[j..];
+            add_scaled(column, scale, &contiguous(gram, j)[j..]);
+            column[0] += T::from_f64(shift);
         }
-        inverse(shifted, Par::rayon(0))
+        inverse(shifted, par)
+    }
+
+    /// One for each pole; side by side, the threads shared among them.
+    fn inverses(&self, poles: &InverseRoot) -> Option<Vec<Inverse>> {
+        let poles = &poles.poles;
+        match threads(self.size().pow(3) * poles.len()) {
+            Par::Seq => (poles.iter())
+                .map(|pole| self.shifted_inverse(pole.shift, Par::Seq))
+                .collect(),
+            par => {
+                let share = Par::rayon(par.degree().div_ceil(poles.len()));
+                (poles.par_iter())
+                    .map(|pole| self.shifted_inverse(pole.shift, share))
+                    .collect()
+            }
+        }
     }
 
     /// The root, with products in `T`.
     fn root<T: Scalar>(self, accuracy: Accuracy, wrap: fn(Mat<T>) -> Root) -> Option<GramRoot> {
         let lower = (self.least / self.greatest).min(1.0).sqrt();
         let poles = InverseRoot::new(lower, accuracy.push);
-        // One more pole is cheaper than correcting the value.
-        let more = poles.with_one_more();
-        let correct = poles.error > accuracy.value && more.error > accuracy.value;
-        let poles = if poles.error > accuracy.value && !correct {
-            more
-        } else {
-            poles
-        };
-        let inverses = (poles.poles.par_iter())
-            .map(|pole| self.shifted_inverse(pole.shift))
-            .collect::<Option<Vec<Inverse>>>()?;
+        let inverses = self.inverses(&poles)?;
 
         // Q by the eigenvalues of A is Q by those of the Gram matrix times the root of u.
         let bound = self.greatest;
         let scale = poles.scale / bound.sqrt();
-        let first = self.trace_of_half(&poles, &inverses);
+        let mut sum = self.trace_of_half(&poles, &inverses);
         let mut root = self.combine(|j, root: &mut [T]| {
             // Q = M (1 + sum_j a_j X_j)
             root[0] = T::from_f64(scale);
@@ -295,7 +311,9 @@ impl Gram {
                 inverse.add_column(j, scale * pole.residue, root);
             }
         });
-        let sum = if correct {
+        root = mirrored(root);
+        let correct = poles.error > accuracy.value;
+        if correct {
             let half = self.combine(|j, half: &mut [T]| {
                 // H = M (A + sum_j a_j (1 - c_j X_j))
                 self.add_column(j, poles.scale / bound, half);
@@ -305,23 +323,31 @@ impl Gram {
                     half[0] += T::from_f64(factor);
                 }
             });
-            let scale = bound.sqrt();
-            let cube = symmetric_product(root.as_ref(), half.as_ref(), scale, Par::rayon(0));
-            1.5 * first - 0.5 * symmetric_dot(&half, &cube)
-        } else {
-            first
-        };
-        let mut nuclear_norm = bound.sqrt() * sum;
-        for (eigenvalue, _) in &self.lifted {
-            nuclear_norm += eigenvalue.sqrt() - bound.sqrt();
+            let half = mirrored(half);
+            let cube = symmetric_product(
+                root.as_ref(),
+                half.as_ref(),
+                bound.sqrt(),
+                threads(self.size().pow(3) / 2),
+            );
+            sum = 1.5 * sum - 0.5 * symmetric_dot(&half, &cube);
         }
-        add_outer(&self.lifted, &mut root, |eigenvalue| {
-            eigenvalue.sqrt().recip() - bound.sqrt().recip()
+        let mut nuclear_norm = bound.sqrt() * sum;
+        // The push of the greatest, and what the sum has of it.
+        let push = 1.0 + poles.error;
+        let there = match correct {
+            true => 0.5 * push * (3.0 - push * push),
+            false => push,
+        };
+        let lifted = self.lifted.map(|lifted| {
+            nuclear_norm += lifted.sum() - lifted.count() as f64 * there * bound.sqrt();
+            (lifted, push / bound.sqrt())
         });
         Some(GramRoot {
             root: wrap(root),
+            lifted,
             nuclear_norm,
-            greatest_push: Some(1.0 + poles.error),
+            greatest_push: Some(push),
         })
     }
 
@@ -342,12 +368,15 @@ impl Gram {
         poles.scale * (own / bound + sum.sum::<f64>())
     }
 
-    /// The symmetric matrix whose columns, from the diagonal down, `fill` adds up.
+    /// The symmetric matrix whose columns, from the diagonal down, `fill` adds up; its lower triangle.
     fn combine<T: Scalar>(&self, fill: impl Fn(usize, &mut [T]) + Sync) -> Mat<T> {
         let mut matrix = Mat::<T>::zeros(self.size(), self.size());
-        (matrix.par_col_iter_mut().enumerate())
-            .for_each(|(j, column)| fill(j, &mut contiguous_mut(column)[j..]));
-        mirrored(matrix, 1.0)
+        let fill = |(j, column)| fill(j, &mut contiguous_mut(column)[j..]);
+        match threads(4 * self.size().pow(2)) {
+            Par::Seq => matrix.col_iter_mut().enumerate().for_each(fill),
+            _ => matrix.par_col_iter_mut().enumerate().for_each(fill),
+        }
+        matrix
     }
 
     /// Adds `factor` times the part of column `j` from the diagonal down.
@@ -378,29 +407,14 @@ fn add<T: Scalar, S: Scalar>(from: &[S], factor: f64, to: &mut [T]) {
     }
 }
 
-/// Adds `factor(eigenvalue) x x^T` for each eigenvalue and its vector `x`.
-fn add_outer<T: Scalar>(
-    pairs: &[(f64, Vec<f64>)],
-    to: &mut Mat<T>,
-    factor: impl Fn(f64) -> f64 + Sync,
-) {
-    if pairs.is_empty() {
-        return;
-    }
-    to.par_col_iter_mut().enumerate().for_each(|(j, column)| {
-        let column = contiguous_mut(column);
-        for (eigenvalue, x) in pairs {
-            add(x, factor(*eigenvalue) * x[j], column);
-        }
-    });
-}
-
-/// `Y^T Y + delta^2` for `Y = tall / norm`, lower triangle.
-fn ridged_gram<T: Scalar>(tall: MatRef<'_, T>, norm: f64, delta: f64) -> Mat<T> {
+/// `Y^T Y + ridge` for `Y = tall / norm`, lower triangle.
+fn ridged_gram<T: Scalar>(tall: MatRef<'_, T>, norm: f64, ridge: f64) -> Mat<T> {
     let scale = (norm * norm).recip();
-    let mut gram = symmetric_product(tall.transpose(), tall, scale, Par::rayon(0));
-    for j in 0..gram.ncols() {
-        gram[(j, j)] += T::from_f64(delta * delta);
+    let (rows, size) = tall.shape();
+    let par = threads(rows * size * size / 2);
+    let mut gram = symmetric_product(tall.transpose(), tall, scale, par);
+    for j in 0..size {
+        gram[(j, j)] += T::from_f64(ridge);
     }
     gram
 }

@@ -6,14 +6,16 @@
 use std::borrow::Cow;
 
 use faer::linalg::matmul::matmul;
-use faer::prelude::Reborrow;
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+use faer::prelude::{Reborrow, ReborrowMut};
+use faer::{Accum, Mat, MatMut, MatRef};
 use rayon::prelude::*;
 
 use super::gram_root::{GramRoot, Root};
 use super::lanczos::largest_eigenpairs;
+use super::lifted::Lifted;
 use crate::host_matrix::{HostMatrix, tall};
-use crate::host_symmetric::{Scalar, cast};
+use crate::host_memory::keep_freed;
+use crate::host_symmetric::{Scalar, cast, precise_dot, threads};
 
 /// The approximation may push a little too hard; not more than this.
 const GREATEST_PUSH: f64 = 1.0005;
@@ -47,6 +49,10 @@ pub(super) trait Entry: Scalar {
 
     /// `scale batch root`, of the shape of [`Batch::tall`].
     fn times_root(batch: &Batch<'_, Self>, root: &Root, scale: f64, product: MatMut<'_, Self>);
+
+    /// As [`Lifted::add_share`].
+    fn add_lifted(lifted: &Lifted, product: MatMut<'_, Self>, scale: f64, there: f64)
+    -> Option<()>;
 }
 
 impl Entry for f32 {
@@ -65,9 +71,22 @@ impl Entry for f32 {
             }
         }
     }
+
+    fn add_lifted(
+        lifted: &Lifted,
+        product: MatMut<'_, Self>,
+        scale: f64,
+        there: f64,
+    ) -> Option<()> {
+        lifted.add_share(product, scale, there)
+    }
 }
 
 impl Entry for f64 {
+    fn add_lifted(_: &Lifted, _: MatMut<'_, Self>, _: f64, _: f64) -> Option<()> {
+        unreachable!("nothing is lifted in f64")
+    }
+
     fn gram_root(batch: &Batch<'_, Self>, norm: f64, delta: f64) -> Option<GramRoot> {
         GramRoot::double(batch.tall(), norm, delta)
     }
@@ -81,8 +100,8 @@ impl Entry for f64 {
 }
 
 fn multiply<T: Scalar>(a: MatRef<'_, T>, b: &Mat<T>, scale: f64, product: MatMut<'_, T>) {
-    let scale = T::from_f64(scale);
-    matmul(product, Accum::Replace, a, b, scale, Par::rayon(0));
+    let par = threads(a.nrows() * a.ncols() * b.ncols());
+    matmul(product, Accum::Replace, a, b, T::from_f64(scale), par);
 }
 
 /// The smoothed nuclear norm of a batch and its gradient.
@@ -101,8 +120,8 @@ pub(super) fn nuclear_norm<T: Entry>(
     smoothing: f64,
     gradient: bool,
 ) -> Option<Solution<T>> {
-    let [batch, dim] = shape;
-    let norm = frobenius_norm(entries, dim);
+    keep_freed();
+    let norm = frobenius_norm(entries);
     if norm == 0.0 || !norm.is_finite() {
         // Nothing to spread; or a NaN, which must stay visible.
         let nothing = norm * 0.0;
@@ -119,34 +138,53 @@ pub(super) fn nuclear_norm<T: Entry>(
         shape,
     };
 
+    let root = T::gram_root(&matrix, norm, smoothing)?;
+    Some(Solution {
+        value: norm * root.nuclear_norm,
+        gradient: match gradient {
+            true => Some(gradient_of(&matrix, norm, smoothing, root)?),
+            false => None,
+        },
+    })
+}
+
+fn gradient_of<T: Entry>(
+    matrix: &Batch<'_, T>,
+    norm: f64,
+    smoothing: f64,
+    root: GramRoot,
+) -> Option<HostMatrix<T>> {
     let GramRoot {
         mut root,
-        nuclear_norm,
+        lifted,
         greatest_push,
-    } = T::gram_root(&matrix, norm, smoothing)?;
-    let gradient = gradient.then(|| {
-        // Y Q + delta^2 tr(Q) Y: see the module above.
-        root.shift(smoothing * smoothing * root.trace());
-        let mut product = vec![T::from_f64(0.0); entries.len()];
-        let out = MatMut::from_row_major_slice_mut(&mut product, batch, dim);
-        let mut out = if batch < dim {
-            out.transpose_mut()
-        } else {
-            out
-        };
-        let damping = greatest_push.map_or(1.0, |push| (GREATEST_PUSH / push).min(1.0));
-        T::times_root(&matrix, &root, damping / norm, out.as_mut());
-        if greatest_push.is_none() {
-            damp(out);
-        }
-        HostMatrix {
-            entries: product,
-            shape,
-        }
+        ..
+    } = root;
+    let [batch, dim] = matrix.shape;
+    // Y Q + delta^2 tr(Q) Y: see the module above.
+    let lifted_trace = (lifted.as_ref()).map_or(0.0, |(lifted, there)| {
+        lifted.sum_of_inverses() - lifted.count() as f64 * there
     });
-    Some(Solution {
-        value: norm * nuclear_norm,
-        gradient,
+    let shift = smoothing * smoothing * (root.trace() + lifted_trace);
+    root.shift(shift);
+    let mut entries = vec![T::from_f64(0.0); batch * dim];
+    let out = MatMut::from_row_major_slice_mut(&mut entries, batch, dim);
+    let mut out = if batch < dim {
+        out.transpose_mut()
+    } else {
+        out
+    };
+    let damping = greatest_push.map_or(1.0, |push| (GREATEST_PUSH / push).min(1.0));
+    T::times_root(matrix, &root, damping / norm, out.rb_mut());
+    if let Some((lifted, there)) = lifted {
+        T::add_lifted(&lifted, out.rb_mut(), damping, there + shift)?;
+    }
+    if greatest_push.is_none() {
+        damp(out);
+    }
+    Some(HostMatrix {
+        entries,
+        shape: matrix.shape,
     })
 }
 
@@ -169,20 +207,13 @@ fn damp<T: Scalar>(mut gradient: MatMut<'_, T>) {
 }
 
 /// In f64, the same whatever the number of threads.
-fn frobenius_norm<T: Scalar>(entries: &[T], dim: usize) -> f64 {
-    const LANES: usize = 8;
-    let square = |row: &[T]| -> f64 {
-        let mut sums = [0.0; LANES];
-        let (chunks, rest) = row.as_chunks::<LANES>();
-        for chunk in chunks {
-            for (sum, &x) in sums.iter_mut().zip(chunk) {
-                let x: f64 = x.into();
-                *sum += x * x;
-            }
-        }
-        let rest = rest.iter().map(|&x| x.into()).map(|x: f64| x * x);
-        sums.into_iter().chain(rest).sum()
+fn frobenius_norm<T: Scalar>(entries: &[T]) -> f64 {
+    /// Entries of a task.
+    const BLOCK: usize = 1 << 15;
+    let blocks = entries.par_chunks(BLOCK).with_min_len(2);
+    let squares: Vec<f64> = match entries.len() {
+        ..=BLOCK => vec![precise_dot(entries, entries)],
+        _ => blocks.map(|block| precise_dot(block, block)).collect(),
     };
-    let squares: Vec<f64> = entries.par_chunks_exact(dim).map(square).collect();
     squares.into_iter().sum::<f64>().sqrt()
 }

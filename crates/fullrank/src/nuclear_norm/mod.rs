@@ -39,6 +39,8 @@ mod gram_root;
 mod host;
 #[cfg(feature = "host-solver")]
 mod lanczos;
+#[cfg(feature = "host-solver")]
+mod lifted;
 mod minimax;
 mod polar;
 #[cfg(feature = "host-solver")]

@@ -29,7 +29,6 @@ pub(crate) struct InverseRoot {
     pub(crate) poles: Vec<Pole>,
     /// The largest relative error on the interval.
     pub(crate) error: f64,
-    lower: f64,
 }
 
 /// More poles than this are never useful: their error is rounding.
@@ -53,11 +52,6 @@ impl InverseRoot {
             .map(|poles| Self::with_poles(lower, poles))
             .find(|root| root.error <= tolerance || root.poles.len() == MOST_POLES)
             .expect("the last one is always accepted")
-    }
-
-    /// The approximation on the same interval with one pole more.
-    pub(crate) fn with_one_more(&self) -> Self {
-        Self::with_poles(self.lower, self.poles.len() + 1)
     }
 
     fn with_poles(lower: f64, count: usize) -> Self {
@@ -90,7 +84,6 @@ impl InverseRoot {
                 })
                 .collect(),
             error: (greatest - least) / (greatest + least),
-            lower,
         }
     }
 }

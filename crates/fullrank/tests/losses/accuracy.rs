@@ -101,6 +101,10 @@ fn random_embeddings() {
         (64, 60),
         (300, 10),
         (10, 300),
+        (80, 80),
+        (128, 128),
+        (150, 140),
+        (100, 400),
     ] {
         for seed in 0..4 {
             let tensor = Matrix::normal(rows, dims, seed).tensor(&device, DType::F32);
@@ -116,6 +120,32 @@ fn random_embeddings() {
                 assert!(pushes[0] <= 1.001, "{solver:?}: pushed by {}", pushes[0]);
             }
         }
+    }
+}
+
+/// Singular values that fall to zero evenly, as those of a square random batch do: the host solver's
+/// value and gradient are those of a well-conditioned one. So are they with equal rows, of which the
+/// zeros count for nothing.
+#[test]
+fn evenly_down_to_zero() {
+    let device = Device::default();
+    let host = linear(SvMaxSolver::Host);
+    for (rows, dims, zeros) in [(100, 100, 0), (160, 160, 0), (160, 160, 3), (100, 130, 1)] {
+        let rank = rows.min(dims);
+        let even = |i: usize| (rank - zeros).saturating_sub(i) as f64 / rank as f64;
+        let spectrum: Vec<f64> = (0..rank).map(even).collect();
+        let (e, _) = Matrix::with_spectrum(rows, dims, &spectrum, 12);
+        let ones: Vec<f64> = spectrum.iter().map(|s| s.ceil()).collect();
+        let (polar, _) = Matrix::with_spectrum(rows, dims, &ones, 12);
+        let evaluation = host.evaluate(e.tensor(&device, DType::F32));
+        let exact = spectrum.iter().sum::<f64>() / rank as f64;
+        let mean = -number(evaluation.value);
+        approx::assert_relative_eq!(mean, exact, max_relative = 1e-4);
+        let [coefficients] = evaluation.coefficients.expect("with gradient");
+        let pushes = singular_values(&coefficients.clone().mul_scalar(rank as f64));
+        assert!(pushes[0] <= 1.001, "pushed by {}", pushes[0]);
+        let cosine = -Matrix::from(coefficients).cosine(&polar);
+        assert!(cosine > 0.9999, "{rows}x{dims}, {zeros} zeros: {cosine}");
     }
 }
 
