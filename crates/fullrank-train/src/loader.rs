@@ -183,6 +183,28 @@ pub fn image_tensor(images: &ImageSet, indices: &[usize], device: &Device) -> Te
     )
 }
 
+/// The features of all images of a set as they are, in their order, from batches of at most `batch_size`.
+///
+/// # Shapes
+///
+/// - `features`: from `[n, channels, height, width]` to `[n, dimensions]`
+/// - output: `[images.len(), dimensions]`
+///
+/// # Panics
+///
+/// If there are no images or `batch_size` is zero.
+pub fn features_of(
+    images: &ImageSet,
+    batch_size: usize,
+    device: &Device,
+    features: impl Fn(Tensor<4>) -> Tensor<2>,
+) -> Tensor<2> {
+    let indices: Vec<usize> = (0..images.len()).collect();
+    let batches = indices.chunks(batch_size);
+    let rows = batches.map(|batch| features(image_tensor(images, batch, device)));
+    Tensor::cat(rows.collect(), 0)
+}
+
 impl DataLoader<ViewBatch> for ViewLoader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<ViewBatch> + 'a> {
         let epoch = match &self.epochs {

@@ -336,8 +336,8 @@ impl RunConfig {
             regularizers: vec![RegularizerName::None, RegularizerName::Svmax],
             learning_rates: vec![0.01, 1.0],
             seeds: vec![1],
-            iterations: 1000,
-            validate_every: 100,
+            iterations: 600,
+            validate_every: 60,
             encoder: EncoderConfig::small_cnn(),
             dimensions: 128,
             views: ViewsConfig::new()

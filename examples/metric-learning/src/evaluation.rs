@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use datasets::ImageSet;
 use fullrank::{Bounds, rankme};
 use fullrank_retrieval::scores::{LabelledRows, Metric, Scores, ScoresConfig};
-use fullrank_train::loader::image_tensor;
+use fullrank_train::loader::features_of;
 use fullrank_train::metrics::EmbeddingInput;
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,7 @@ pub fn evaluate_pixels(
     test: &ImageSet,
     device: &Device,
 ) -> Result<Evaluation> {
-    let pixels = batched(test, device, |images| images.flatten::<2>(1, 3));
+    let pixels = features_of(test, BATCH, device, |images| images.flatten::<2>(1, 3));
     Ok(Evaluation {
         retrieval: retrieval(config, pixels, test)?,
         usage: None,
@@ -101,22 +101,7 @@ pub fn evaluate_pixels(
 
 /// The embeddings of all images of a set, on the unit sphere.
 pub fn embeddings(embedder: &Embedder, images: &ImageSet, device: &Device) -> Tensor<2> {
-    batched(images, device, |images| embedder.embed(images))
-}
-
-fn batched(
-    images: &ImageSet,
-    device: &Device,
-    features: impl Fn(Tensor<4>) -> Tensor<2>,
-) -> Tensor<2> {
-    let indices: Vec<usize> = (0..images.len()).collect();
-    let batches = indices.chunks(BATCH);
-    Tensor::cat(
-        batches
-            .map(|batch| features(image_tensor(images, batch, device)))
-            .collect(),
-        0,
-    )
+    features_of(images, BATCH, device, |images| embedder.embed(images))
 }
 
 fn retrieval(config: &EvaluationConfig, rows: Tensor<2>, test: &ImageSet) -> Result<Retrieval> {

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use burn::backend::ExecutionError;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use burn::train::metric::{Adaptor, LossInput};
-use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
+use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use fullrank::unit_rows;
 use fullrank_train::encoder::Encoder;
-use fullrank_train::metrics::{EmbeddingInput, TermsInput};
+use fullrank_train::metrics::{EmbeddingInput, StepOutput, TermsInput};
 
 use crate::batches::ImageBatch;
 use crate::config::RunConfig;
@@ -78,7 +76,7 @@ impl MetricLearning {
     }
 
     /// The loss of a batch, on the graph, and what the metrics show of it.
-    pub fn output(&self, batch: ImageBatch) -> Output {
+    pub fn output(&self, batch: ImageBatch) -> StepOutput {
         let embeddings = self.embedder.forward(batch.images);
         let loss = self.objective.forward(embeddings.clone(), &batch.labels);
         let terms = [("ranking", Some(loss.ranking)), ("penalty", loss.penalty)];
@@ -87,7 +85,7 @@ impl MetricLearning {
             .filter_map(|(name, term)| Some((name, term?)));
         let unit = unit_rows(embeddings.without_autodiff());
         let labels = label_tensor(&batch.labels, &unit.device());
-        Output {
+        StepOutput {
             loss: loss.total,
             terms: TermsInput::new(given),
             embeddings: EmbeddingInput::labelled(unit, labels),
@@ -95,47 +93,11 @@ impl MetricLearning {
     }
 }
 
-/// What a step leaves for the metrics.
-pub struct Output {
-    /// The loss, `[1]`.
-    pub loss: Tensor<1>,
-    terms: TermsInput,
-    embeddings: EmbeddingInput,
-}
-
-impl ItemLazy for Output {
-    fn sync(self) -> Result<Self, ExecutionError> {
-        self.loss.device().flush()?;
-        Ok(Self {
-            loss: self.loss.without_autodiff(),
-            ..self
-        })
-    }
-}
-
-impl Adaptor<LossInput> for Output {
-    fn adapt(&self) -> LossInput {
-        LossInput::new(self.loss.clone())
-    }
-}
-
-impl Adaptor<TermsInput> for Output {
-    fn adapt(&self) -> TermsInput {
-        self.terms.clone()
-    }
-}
-
-impl Adaptor<EmbeddingInput> for Output {
-    fn adapt(&self) -> EmbeddingInput {
-        self.embeddings.clone()
-    }
-}
-
 impl TrainStep for MetricLearning {
     type Input = ImageBatch;
-    type Output = Output;
+    type Output = StepOutput;
 
-    fn step(&self, batch: ImageBatch) -> TrainOutput<Output> {
+    fn step(&self, batch: ImageBatch) -> TrainOutput<StepOutput> {
         let output = self.output(batch);
         let gradients = output.loss.backward();
         TrainOutput::new(self, gradients, output)
@@ -144,9 +106,9 @@ impl TrainStep for MetricLearning {
 
 impl InferenceStep for MetricLearning {
     type Input = ImageBatch;
-    type Output = Output;
+    type Output = StepOutput;
 
-    fn step(&self, batch: ImageBatch) -> Output {
+    fn step(&self, batch: ImageBatch) -> StepOutput {
         self.output(batch)
     }
 }

@@ -162,6 +162,7 @@ impl Training<'_> {
             ("Effective rank", "rank"),
         ];
         let metrics = metrics.map(|(metric, title)| Shown::new(metric, title));
+        let recall = Shown::of_validation("Recall@1", "test R@1");
         let terms = terms.iter().map(|&name| Shown::new(name, name));
         Session {
             directory: &self.directory,
@@ -172,7 +173,7 @@ impl Training<'_> {
             epochs: self.config.iterations / self.config.validate_every,
             patience: None,
             display: self.display,
-            shown: metrics.into_iter().chain(terms).collect(),
+            shown: metrics.into_iter().chain(terms).chain([recall]).collect(),
             stop: self.stop,
         }
     }

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use datasets::ImageSet;
 use fullrank::{Bounds, rankme};
 use fullrank_train::knn::knn_accuracy;
-use fullrank_train::loader::image_tensor;
+use fullrank_train::loader::features_of;
 use fullrank_train::metrics::{EmbeddingInput, dead_dimensions, dimension_std};
 use serde::{Deserialize, Serialize};
 
@@ -71,8 +71,11 @@ pub fn evaluate(
     data: &Data,
     device: &Device,
 ) -> (Evaluation, Features) {
-    let represent =
-        |images: &ImageSet| batched(images, device, |images| model.encoder.forward(images));
+    let represent = |images: &ImageSet| {
+        features_of(images, BATCH, device, |images| {
+            model.encoder.forward(images)
+        })
+    };
     let (train, test) = (represent(&data.train), represent(&data.test));
     let features = Features {
         embedding: model.embed(test.clone()),
@@ -88,7 +91,8 @@ pub fn evaluate(
 
 /// Measures the pixels themselves as features.
 pub fn evaluate_pixels(config: &RunConfig, data: &Data, device: &Device) -> Evaluation {
-    let pixels = |images: &ImageSet| batched(images, device, |images| images.flatten::<2>(1, 3));
+    let pixels =
+        |images: &ImageSet| features_of(images, BATCH, device, |images| images.flatten::<2>(1, 3));
     let accuracy = accuracy(
         &config.evaluation,
         &pixels(&data.train),
@@ -100,21 +104,6 @@ pub fn evaluate_pixels(config: &RunConfig, data: &Data, device: &Device) -> Eval
         embedding: None,
         representation: None,
     }
-}
-
-fn batched(
-    images: &ImageSet,
-    device: &Device,
-    features: impl Fn(Tensor<4>) -> Tensor<2>,
-) -> Tensor<2> {
-    let indices: Vec<usize> = (0..images.len()).collect();
-    let batches = indices.chunks(BATCH);
-    Tensor::cat(
-        batches
-            .map(|batch| features(image_tensor(images, batch, device)))
-            .collect(),
-        0,
-    )
 }
 
 fn accuracy(

@@ -1,14 +1,12 @@
 //! Encoder, expander and objective as one model that burn-train can train.
 
-use burn::backend::ExecutionError;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use burn::train::metric::{Adaptor, LossInput};
-use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
+use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use fullrank_train::encoder::Encoder;
 use fullrank_train::expander::{Expander, ExpanderConfig};
 use fullrank_train::loader::ViewBatch;
-use fullrank_train::metrics::{EmbeddingInput, TermsInput};
+use fullrank_train::metrics::{EmbeddingInput, StepOutput, TermsInput};
 use fullrank_train::run::weights::seeded;
 
 use crate::config::{Method, RunConfig};
@@ -82,73 +80,23 @@ impl SelfSupervised {
         self.objective.seen(self.expander.forward(representations))
     }
 
-    fn output(&self, batch: ViewBatch) -> Output {
-        let [a, b] = batch.views.map(|view| {
-            let representation = self.encoder.forward(view);
-            (
-                self.expander.forward(representation.clone()),
-                representation,
-            )
-        });
-        let seen = self.objective.seen(a.0.clone().without_autodiff());
-        let embeddings = EmbeddingInput::new(seen);
-        let representations = EmbeddingInput::new(a.1);
-        let loss = self.objective.forward(a.0, b.0);
-        let terms = TermsInput::new(loss.terms);
-        Output {
+    fn output(&self, batch: ViewBatch) -> StepOutput {
+        let [a, b] = self.embeddings(batch);
+        let seen = self.objective.seen(a.clone().without_autodiff());
+        let loss = self.objective.forward(a, b);
+        StepOutput {
             loss: loss.total,
-            terms,
-            embeddings,
-            representations,
+            terms: TermsInput::new(loss.terms),
+            embeddings: EmbeddingInput::new(seen),
         }
-    }
-}
-
-/// What a step leaves for the metrics.
-pub struct Output {
-    /// The loss, `[1]`.
-    pub loss: Tensor<1>,
-    /// The terms of the loss.
-    pub terms: TermsInput,
-    /// The embeddings of the first view, in the scale in which the loss sees them.
-    pub embeddings: EmbeddingInput,
-    /// The representations of the first view.
-    pub representations: EmbeddingInput,
-}
-
-impl ItemLazy for Output {
-    fn sync(self) -> Result<Self, ExecutionError> {
-        self.loss.device().flush()?;
-        Ok(Self {
-            loss: self.loss.without_autodiff(),
-            ..self
-        })
-    }
-}
-
-impl Adaptor<LossInput> for Output {
-    fn adapt(&self) -> LossInput {
-        LossInput::new(self.loss.clone())
-    }
-}
-
-impl Adaptor<TermsInput> for Output {
-    fn adapt(&self) -> TermsInput {
-        self.terms.clone()
-    }
-}
-
-impl Adaptor<EmbeddingInput> for Output {
-    fn adapt(&self) -> EmbeddingInput {
-        self.embeddings.clone()
     }
 }
 
 impl TrainStep for SelfSupervised {
     type Input = ViewBatch;
-    type Output = Output;
+    type Output = StepOutput;
 
-    fn step(&self, batch: ViewBatch) -> TrainOutput<Output> {
+    fn step(&self, batch: ViewBatch) -> TrainOutput<StepOutput> {
         let output = self.output(batch);
         let gradients = output.loss.backward();
         TrainOutput::new(self, gradients, output)
@@ -157,9 +105,9 @@ impl TrainStep for SelfSupervised {
 
 impl InferenceStep for SelfSupervised {
     type Input = ViewBatch;
-    type Output = Output;
+    type Output = StepOutput;
 
-    fn step(&self, batch: ViewBatch) -> Output {
+    fn step(&self, batch: ViewBatch) -> StepOutput {
         self.output(batch)
     }
 }

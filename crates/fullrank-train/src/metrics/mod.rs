@@ -197,6 +197,7 @@ mod figures;
 mod input;
 mod retrieval;
 mod series;
+mod step_output;
 mod terms;
 #[cfg(test)]
 mod test_inputs;
@@ -209,4 +210,5 @@ pub use figures::{
 };
 pub use input::EmbeddingInput;
 pub use retrieval::RetrievalMetric;
+pub use step_output::StepOutput;
 pub use terms::{TermMetric, TermsInput};

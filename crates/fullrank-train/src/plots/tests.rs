@@ -131,6 +131,32 @@ fn of_one_embedding(values: &[f64]) -> Vec<String> {
     ]
 }
 
+/// What two methods reach at each setting, with a level.
+fn trend_panel(settings: &[f64], values: &[f64]) -> TrendPanel {
+    let trend = |name: &str| Trend {
+        name: name.into(),
+        points: settings.iter().map(|&x| (x, values.to_vec())).collect(),
+    };
+    TrendPanel {
+        name: "contrastive".into(),
+        y_label: "Recall@1".into(),
+        trends: vec![trend("SVMax"), trend("VICReg")],
+        levels: vec![Level {
+            name: "raw pixels".into(),
+            points: settings.iter().map(|&x| (x, 0.3)).collect(),
+        }],
+    }
+}
+
+/// The same circle twice in a row.
+fn circle_row(values: &[f64]) -> (String, Vec<Circle>) {
+    let circle = Circle {
+        name: "step 10".into(),
+        points: values.iter().map(|&x| (0, [x, 0.5])).collect(),
+    };
+    ("SVMax".into(), vec![circle.clone(), circle])
+}
+
 /// Every kind of plot, of realistic data.
 fn gallery() -> Vec<String> {
     let palette = palette();
@@ -145,6 +171,10 @@ fn gallery() -> Vec<String> {
             headline("Rank and accuracy", &spectrum_runs(), &chart(), &palette),
         ],
     );
+    let panel = trend_panel(&[0.01, 0.1, 1.0], &[0.2, 0.25]);
+    plots.push(trends("Rates", "learning rate", &[panel], &palette));
+    let row = circle_row(&[0.5, -0.5, 0.0]);
+    plots.push(circles("Circles", &[row], &["violin".into()], &palette));
     plots
 }
 
@@ -260,7 +290,7 @@ fn plots_are_the_same_each_time() {
 
 #[test]
 fn plots_name_their_methods_and_axes() {
-    let expected: [&[&str]; 11] = [
+    let expected: [&[&str]; 13] = [
         &[
             "Loss terms",
             "epoch",
@@ -331,6 +361,16 @@ fn plots_name_their_methods_and_axes() {
             "0.900",
             "of random isotropic rows of the same shape",
         ],
+        &[
+            "Rates",
+            "contrastive",
+            "learning rate",
+            "Recall@1",
+            "raw pixels",
+            "0.01",
+            "VICReg",
+        ],
+        &["Circles", "SVMax", "step 10", "violin"],
     ];
     for (svg, expected) in gallery().iter().zip(expected) {
         let texts = check(svg);
@@ -413,6 +453,9 @@ fn values_that_cannot_be_drawn_do_no_harm() {
         for svg in of_one_embedding(&values) {
             check(&svg);
         }
+        check(&trends("t", "x", &[trend_panel(&values, &values)], &palette));
+        check(&trends("t", "x", &[], &palette));
+        check(&circles("t", &[circle_row(&values)], &[], &palette));
         let points = values.iter().map(|&value| (value, value)).collect();
         let series = vec![Series {
             name: "a".into(),
@@ -483,4 +526,17 @@ fn save_writes_the_text_and_names_a_file_it_cannot_write() {
     let missing = folder.path().join("missing").join("bars.svg");
     let error = save(&missing, &svg).expect_err("the folder is missing");
     assert!(error.to_string().contains("bars.svg"), "{error}");
+}
+
+/// Two measurements at each of three settings and a line through their means, for each method.
+#[test]
+fn a_trend_shows_every_measurement() {
+    let panel = trend_panel(&[0.01, 0.1, 1.0], &[0.2, 0.25]);
+    let svg = trends("Rates", "learning rate", &[panel], &palette());
+    let dots = |color: &str| {
+        let circles = svg.lines().filter(|line| line.starts_with("<circle"));
+        circles.filter(|line| line.contains(color)).count()
+    };
+    assert_eq!(dots("#CC79A7"), 6);
+    assert_eq!(dots("#009E73"), 6);
 }

@@ -35,18 +35,28 @@ pub fn show(text: &str) {
 pub struct Shown {
     metric: &'static str,
     title: &'static str,
+    valid: bool,
     id: Option<MetricId>,
     text: String,
 }
 
 impl Shown {
-    /// The metric called `metric`, shown as `title`.
+    /// The metric called `metric` of the training batches, shown as `title`.
     pub fn new(metric: &'static str, title: &'static str) -> Self {
         Self {
             metric,
             title,
+            valid: false,
             id: None,
             text: String::new(),
+        }
+    }
+
+    /// The metric called `metric` of the last validation, shown as `title`.
+    pub fn of_validation(metric: &'static str, title: &'static str) -> Self {
+        Self {
+            valid: true,
+            ..Self::new(metric, title)
         }
     }
 }
@@ -85,16 +95,20 @@ impl CompactProgress {
         }
     }
 
-    fn update(&mut self, state: &MetricState) {
+    fn update(&mut self, state: &MetricState, valid: bool) {
         let (MetricState::Generic(entry) | MetricState::Numeric(entry, _)) = state;
-        let wanted = |shown: &&mut Shown| shown.id.as_ref() == Some(&entry.metric_id);
+        let wanted = |shown: &&mut Shown| {
+            shown.valid == valid && shown.id.as_ref() == Some(&entry.metric_id)
+        };
         if let Some(shown) = self.shown.iter_mut().find(wanted) {
-            // burn-train's text is "epoch X - batch Y"; the line has room for the batch.
-            let text = &entry.serialized_entry.formatted;
-            let batch = text
-                .split_once("batch ")
-                .map_or(text.as_str(), |(_, batch)| batch);
-            shown.text = shortened(batch);
+            // burn-train's text is "epoch X - batch Y"; the line has room for one of them.
+            let text = entry.serialized_entry.formatted.as_str();
+            let part = match (valid, text.split_once(" - batch ")) {
+                (false, Some((_, batch))) => batch,
+                (true, Some((epoch, _))) => epoch.trim_start_matches("epoch "),
+                (_, None) => text,
+            };
+            shown.text = shortened(part);
         }
     }
 
@@ -114,11 +128,12 @@ impl CompactProgress {
 
 impl MetricsRendererTraining for CompactProgress {
     fn update_train(&mut self, state: MetricState) {
-        self.update(&state);
+        self.update(&state, false);
     }
 
-    // The line shows the training batches: the loss there is the one that is minimised.
-    fn update_valid(&mut self, _state: MetricState) {}
+    fn update_valid(&mut self, state: MetricState) {
+        self.update(&state, true);
+    }
 }
 
 impl TrainingProgressLogger for CompactProgress {
@@ -174,9 +189,9 @@ impl MetricsRenderer for CompactProgress {
     fn manual_close(&mut self) {}
 
     fn register_metric(&mut self, definition: MetricDefinition) {
-        let wanted = |shown: &&mut Shown| shown.metric == definition.name.as_str();
-        if let Some(shown) = self.shown.iter_mut().find(wanted) {
-            shown.id = Some(definition.metric_id);
+        let name = definition.name.as_str();
+        for shown in self.shown.iter_mut().filter(|shown| shown.metric == name) {
+            shown.id = Some(definition.metric_id.clone());
         }
     }
 }
@@ -197,6 +212,8 @@ impl EvaluationProgressLogger for CompactProgress {
 
 #[cfg(test)]
 mod tests {
+    use burn::train::metric::{MetricEntry, SerializedEntry};
+
     use super::*;
 
     #[test]
@@ -216,6 +233,27 @@ mod tests {
         ] {
             assert_eq!(shortened(text), expected);
         }
+    }
+
+    #[test]
+    fn a_metric_is_shown_of_its_own_split() {
+        let shown = [
+            Shown::new("Loss", "loss"),
+            Shown::of_validation("Loss", "test loss"),
+        ];
+        let mut progress = CompactProgress::new("SVMax", shown.to_vec());
+        let id = MetricId::new(std::sync::Arc::new("Loss".to_string()));
+        for shown in &mut progress.shown {
+            shown.id = Some(id.clone());
+        }
+        let state = |text: &str| {
+            let entry = SerializedEntry::new(text.to_string(), String::new());
+            MetricState::Generic(MetricEntry::new(id.clone(), entry))
+        };
+        progress.update_train(state("epoch 0.500 - batch 0.250"));
+        assert_eq!(progress.figures(), "  loss 0.250");
+        progress.update_valid(state("epoch 0.750 - batch N/A"));
+        assert_eq!(progress.figures(), "  loss 0.250  test loss 0.750");
     }
 
     #[test]
