@@ -104,18 +104,13 @@ pub(crate) fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
             *sum += a * b;
         }
     }
-    for ((sum, &a), &b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
-        *sum += a * b;
-    }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        let (low, high) = sums.split_at_mut(width);
-        low.iter_mut()
-            .zip(high)
-            .for_each(|(low, high)| *low += *high);
-    }
-    sums[0]
+    // Pair by pair, and all of a fixed number: the sums stay in registers.
+    let sums: [T; LANES / 2] = std::array::from_fn(|i| sums[i] + sums[i + LANES / 2]);
+    let sums: [T; LANES / 4] = std::array::from_fn(|i| sums[i] + sums[i + LANES / 4]);
+    let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| a * b);
+    sums.into_iter()
+        .chain(rest)
+        .fold(T::from_f64(0.0), |sum, x| sum + x)
 }
 
 /// Adds `factor` times `vector`.
