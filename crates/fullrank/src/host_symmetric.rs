@@ -104,9 +104,6 @@ pub(crate) fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
             *sum += a * b;
         }
     }
-    // Pair by pair, and all of a fixed number: the sums stay in registers.
-    let sums: [T; LANES / 2] = std::array::from_fn(|i| sums[i] + sums[i + LANES / 2]);
-    let sums: [T; LANES / 4] = std::array::from_fn(|i| sums[i] + sums[i + LANES / 4]);
     let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| a * b);
     sums.into_iter()
         .chain(rest)
