@@ -104,18 +104,10 @@ pub(crate) fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
             *sum += a * b;
         }
     }
-    for ((sum, &a), &b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
-        *sum += a * b;
-    }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        let (low, high) = sums.split_at_mut(width);
-        low.iter_mut()
-            .zip(high)
-            .for_each(|(low, high)| *low += *high);
-    }
-    sums[0]
+    let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| a * b);
+    sums.into_iter()
+        .chain(rest)
+        .fold(T::from_f64(0.0), |sum, x| sum + x)
 }
 
 /// Adds `factor` times `vector`.

@@ -132,8 +132,8 @@ impl SvMaxConfig {
 ///
 /// Directions with singular values well above `delta` are pushed alike, by `1 / r`, the small ones as
 /// hard as the large: that is what revives them. (To 0.6% on the device; on the host for `r > 64` to
-/// 1.5%, and to 3% if `cond(E) > 100`.) One far below `delta`, where rounding noise decides on the singular vectors, gets
-/// `s / (delta r)`.
+/// 1.5%, and to 3% if `cond(E) > 100`.) One far below `delta`, where rounding noise decides on the
+/// singular vectors, gets `s / (delta r)`.
 ///
 /// # Edge cases
 ///
