@@ -453,7 +453,12 @@ fn values_that_cannot_be_drawn_do_no_harm() {
         for svg in of_one_embedding(&values) {
             check(&svg);
         }
-        check(&trends("t", "x", &[trend_panel(&values, &values)], &palette));
+        check(&trends(
+            "t",
+            "x",
+            &[trend_panel(&values, &values)],
+            &palette,
+        ));
         check(&trends("t", "x", &[], &palette));
         check(&circles("t", &[circle_row(&values)], &[], &palette));
         let points = values.iter().map(|&value| (value, value)).collect();
