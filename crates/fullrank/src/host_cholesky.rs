@@ -6,7 +6,7 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::triangular_inverse::invert_lower_triangular;
 use faer::{Accum, Mat, Par};
 
-use crate::host_symmetric::{Scalar, add_scaled, contiguous, dot};
+use crate::host_symmetric::{Scalar, contiguous, dot};
 
 /// The Cholesky factor of the positive definite matrix with this lower triangle; the upper triangle
 /// of the result means nothing. [`None`] if it is not positive definite in this precision.
@@ -45,13 +45,13 @@ pub(crate) fn inverse<T: Scalar>(lower: Mat<T>, par: Par) -> Option<Mat<T>> {
     Some(factor)
 }
 
-/// Solves `L L^T x = b` in place.
+/// Solves `L L^T x = b` in place, for `L` [mirrored](crate::host_symmetric::mirrored): both ways go along
+/// columns.
 pub(crate) fn solve_vector<T: Scalar>(factor: &Mat<T>, x: &mut [T]) {
     let size = x.len();
     for j in 0..size {
-        let (head, below) = x.split_at_mut(j + 1);
-        head[j] = head[j] / factor[(j, j)];
-        add_scaled(below, -head[j], &contiguous(factor, j)[j + 1..]);
+        let along = dot(&contiguous(factor, j)[..j], &x[..j]);
+        x[j] = (x[j] - along) / factor[(j, j)];
     }
     for j in (0..size).rev() {
         let along = dot(&contiguous(factor, j)[j + 1..], &x[j + 1..]);
@@ -87,7 +87,7 @@ mod tests {
         let mut x: Vec<f64> = (0..45)
             .map(|i| (0..45).map(|j| matrix[(i, j)] * exact[j]).sum())
             .collect();
-        solve_vector(&cholesky(matrix, Par::Seq).unwrap(), &mut x);
+        solve_vector(&mirrored(cholesky(matrix, Par::Seq).unwrap()), &mut x);
         for (x, exact) in x.into_iter().zip(exact) {
             approx::assert_relative_eq!(x, exact, epsilon = 1e-13);
         }

@@ -179,6 +179,19 @@ impl Canvas<'_> {
         );
     }
 
+    /// The title of a document, on two lines where it is long and names something after a colon.
+    fn heading(&mut self, title: &str, width: f64) {
+        let (middle, room) = (width / 2.0, width - 24.0);
+        let bold = |size: f64| Text::new(size, HPos::Center).bold();
+        match title.split_once(": ") {
+            Some((what, whose)) if bold(16.0).fit(title, room).size < 13.0 => {
+                self.text(what, (middle, 13.0), bold(13.0).fit(what, room));
+                self.text(whose, (middle, 29.0), bold(13.0).fit(whose, room));
+            }
+            _ => self.text(title, (middle, 22.0), bold(16.0).fit(title, room)),
+        }
+    }
+
     pub(super) fn outline(&mut self, upper_left: Point, lower_right: Point, color: RGBColor) {
         let style = stroke(color, 1.0);
         drawn(
@@ -272,10 +285,7 @@ pub(super) fn document(
             above: String::new(),
         };
         canvas.rect((0.0, 0.0), (width, height), WHITE);
-        let heading = Text::new(16.0, HPos::Center)
-            .bold()
-            .fit(title, width - 24.0);
-        canvas.text(title, (width / 2.0, 22.0), heading);
+        canvas.heading(title, width);
         paint(&mut canvas);
         drawn(canvas.backend.present());
         std::mem::take(&mut canvas.above)

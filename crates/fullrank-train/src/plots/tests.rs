@@ -518,6 +518,21 @@ fn long_and_hostile_names_stay_on_the_page() {
 }
 
 #[test]
+fn a_long_title_takes_two_lines() {
+    let svg = |title: &str| sorted_std(title, "SVMax", &[1.0, 0.5], None, &palette());
+    let texts = check(&svg("Deviations: short"));
+    assert!(texts.iter().any(|text| text == "Deviations: short"));
+    let name = "runs/a-long-name/epoch-100/embedding.npy";
+    let texts = check(&svg(&format!("Deviations of the dimensions: {name}")));
+    assert!(
+        texts
+            .iter()
+            .any(|text| text == "Deviations of the dimensions")
+    );
+    assert!(texts.iter().any(|text| text == name));
+}
+
+#[test]
 fn save_writes_the_text_and_names_a_file_it_cannot_write() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("bars.svg");

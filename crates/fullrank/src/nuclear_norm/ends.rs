@@ -4,7 +4,7 @@ use faer::{Mat, Par};
 
 use super::lanczos::largest_eigenpairs;
 use crate::host_cholesky::{cholesky, solve_vector};
-use crate::host_symmetric::{Scalar, add_scaled, contiguous, dot, threads, times_vector};
+use crate::host_symmetric::{Scalar, add_scaled, contiguous, dot, mirrored, threads, times_vector};
 
 /// The two ends of the spectrum of a positive definite matrix.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ impl Ends {
     /// positive definite in this precision.
     pub(super) fn of<T: Scalar>(lower: &Mat<T>) -> Option<Self> {
         let nothing = Mat::zeros(lower.nrows(), 0);
-        let below = || least(&cholesky(lower.clone(), Par::Seq)?, &nothing);
+        let below = || least(&mirrored(cholesky(lower.clone(), Par::Seq)?), &nothing);
         let above = || greatest(lower);
         let (least, greatest) = match threads(lower.nrows().pow(3) / 6) {
             Par::Seq => (below(), above()),
@@ -33,15 +33,16 @@ impl Ends {
     }
 }
 
-/// A close upper bound of the eigenvalues of a symmetric matrix.
+/// A close upper bound of the eigenvalues of the symmetric matrix with this lower triangle.
 pub(super) fn greatest<T: Scalar>(lower: &Mat<T>) -> Option<f64> {
     let size = lower.nrows();
-    let product = |x: &[f64]| numbers(&times_vector(lower, &entries(x)));
+    let whole = mirrored(lower.clone());
+    let product = |x: &[f64]| numbers(&times_vector(&whole, &entries(x)));
     Some(largest_eigenpairs(size, steps(size), 0, product)?[0].safe_bound())
 }
 
-/// A close lower bound of the eigenvalues of the matrix of this Cholesky factor on what is orthogonal to
-/// the columns of `without`, which are orthonormal.
+/// A close lower bound of the eigenvalues of the matrix of this Cholesky factor, mirrored, on what is
+/// orthogonal to the columns of `without`, which are orthonormal.
 pub(super) fn least<T: Scalar>(factor: &Mat<T>, without: &Mat<T>) -> Option<f64> {
     let size = factor.nrows();
     let project = |x: &mut [T]| {
@@ -105,7 +106,7 @@ mod tests {
         let matrix = matrix();
         let eigen = matrix.self_adjoint_eigen(faer::Side::Lower).unwrap();
         let smallest = Mat::from_fn(90, 5, |i, j| eigen.U()[(i, j)]);
-        let factor = cholesky(matrix, Par::Seq).unwrap();
+        let factor = mirrored(cholesky(matrix, Par::Seq).unwrap());
         let least = least(&factor, &smallest).unwrap();
         assert!((0.7..=1.0 + 1e-12).contains(&(least / eigen.S()[5])));
     }

@@ -2,7 +2,7 @@
 
 use faer::Mat;
 
-use crate::host_symmetric::eigenpairs;
+use crate::host_symmetric::{add_scaled, dot, eigenpairs};
 
 /// An approximate eigenpair.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub(crate) fn largest_eigenpairs(
         for _ in 0..2 {
             for vector in &basis {
                 let along = dot(&next, vector);
-                subtract(&mut next, along, vector);
+                add_scaled(&mut next, -along, vector);
             }
         }
         let norm = dot(&next, &next).sqrt();
@@ -98,17 +98,6 @@ fn unit(mut vector: Vec<f64>) -> Option<Vec<f64>> {
     }
     vector.iter_mut().for_each(|x| *x /= norm);
     Some(vector)
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
-}
-
-/// Takes `factor` times `vector` away.
-fn subtract(from: &mut [f64], factor: f64, vector: &[f64]) {
-    from.iter_mut()
-        .zip(vector)
-        .for_each(|(x, y)| *x -= factor * y);
 }
 
 #[cfg(test)]

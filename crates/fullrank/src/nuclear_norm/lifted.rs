@@ -82,7 +82,7 @@ impl Lifted {
         for j in 0..size {
             shifted[(j, j)] += tau as f32;
         }
-        let factor = cholesky(shifted, Par::Seq)?;
+        let factor = mirrored(cholesky(shifted, Par::Seq)?);
         let block = BLOCK.max(size / 64);
         let pairs = RitzPairs::on(&krylov_space(&factor, block)?, batch)?;
         let count = pairs.worth_lifting()?;

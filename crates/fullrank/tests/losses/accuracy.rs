@@ -130,7 +130,12 @@ fn random_embeddings() {
 fn evenly_down_to_zero() {
     let device = Device::default();
     let host = linear(SvMaxSolver::Host);
-    for (rows, dims, zeros) in [(100, 100, 0), (160, 160, 0), (160, 160, 3), (100, 130, 1)] {
+    for (rows, dims, zeros) in [
+        (100usize, 100usize, 0usize),
+        (160, 160, 0),
+        (160, 160, 3),
+        (100, 130, 1),
+    ] {
         let rank = rows.min(dims);
         let even = |i: usize| (rank - zeros).saturating_sub(i) as f64 / rank as f64;
         let spectrum: Vec<f64> = (0..rank).map(even).collect();
