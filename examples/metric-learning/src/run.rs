@@ -1,21 +1,17 @@
 //! A run: a folder, a configuration, and the results of every cell and seed.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
-use fullrank_train::run::RunError;
-use fullrank_train::run::files::{read_json, write_json};
 use fullrank_train::run::folder::{self, CONFIG};
-use fullrank_train::run::history::{self, Row};
 use fullrank_train::run::progress::show;
 use fullrank_train::run::session::Display;
 use fullrank_train::run::settings;
 use fullrank_train::run::stop::Stop;
-use serde::{Deserialize, Serialize};
+use fullrank_train::run::subjects;
 
 use crate::cell::Cell;
 use crate::config::RunConfig;
@@ -35,64 +31,21 @@ pub struct Run {
 }
 
 /// What a row of the report is about.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Subject {
-    /// The pixels as embeddings.
-    Pixels,
-    /// The network with its initial weights.
-    Untrained,
-    /// A trained network.
-    Trained(Cell),
-}
-
-impl Subject {
-    /// Its name in `results.json` and that of its folder.
-    pub fn key(self) -> String {
-        match self {
-            Self::Pixels => "raw-pixels".to_owned(),
-            Self::Untrained => "untrained".to_owned(),
-            Self::Trained(cell) => cell.key(),
-        }
-    }
-
-    /// Its name in tables and plots.
-    pub fn title(self) -> String {
-        match self {
-            Self::Pixels => "raw pixels".to_owned(),
-            Self::Untrained => "untrained encoder".to_owned(),
-            Self::Trained(cell) => cell.title(),
-        }
-    }
-}
-
+pub type Subject = subjects::Subject<Cell>;
 /// What was measured on a subject with one seed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Measured {
-    /// The seed; the pixels have none.
-    pub seed: Option<u64>,
-    /// The seconds that the training took.
-    pub training_seconds: Option<f64>,
-    /// The seconds that the evaluation took.
-    pub evaluation_seconds: f64,
-    /// The measurements.
-    #[serde(flatten)]
-    pub evaluation: Evaluation,
-    /// The metrics of the training, which have their own file.
-    #[serde(skip)]
-    pub rows: Vec<Row>,
-}
+pub type Measured = subjects::Measured<Evaluation>;
+/// A row of the report.
+pub type Entry = subjects::Entry<Cell, Evaluation>;
 
-/// A row of the report: a subject and its measurements, one for each seed.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// The subject.
-    pub subject: Subject,
-    /// In the order of the seeds.
-    pub measured: Vec<Measured>,
-}
+impl subjects::Training for Cell {
+    fn key(&self) -> String {
+        Cell::key(self)
+    }
 
-/// The file that says that a training is evaluated.
-const RESULT: &str = "result.json";
+    fn title(&self) -> String {
+        Cell::title(self)
+    }
+}
 
 impl Run {
     /// A new run in a folder below `runs`, called `name` or `run-1`, `run-2` and so on. Nothing is
@@ -121,17 +74,6 @@ impl Run {
     ) -> Result<Option<Vec<Entry>>> {
         check(&self.config, data)?;
         folder::write_config(&self.directory, &settings::to_json(&self.config)?)?;
-        let cells = Cell::all(&self.config).into_iter().map(Subject::Trained);
-        let subjects = [Subject::Pixels, Subject::Untrained]
-            .into_iter()
-            .chain(cells);
-        let mut entries: Vec<Entry> = subjects
-            .map(|subject| Entry {
-                subject,
-                measured: Vec::new(),
-            })
-            .collect();
-
         let step = Step {
             run: self,
             data,
@@ -139,29 +81,25 @@ impl Run {
             display,
             stop,
         };
-        for &seed in &self.config.seeds {
-            for entry in &mut entries {
-                let seed = match entry.subject {
-                    Subject::Pixels if !entry.measured.is_empty() => continue,
-                    Subject::Pixels => None,
-                    _ => Some(seed),
-                };
-                match step.measured(entry.subject, seed)? {
-                    Some(measured) => entry.measured.push(measured),
-                    None => return Ok(None),
-                }
-            }
-        }
-        Ok(Some(entries))
+        let (cells, seeds) = (Cell::all(&self.config), &self.config.seeds);
+        subjects::measure_all(
+            &self.directory,
+            cells,
+            seeds,
+            stop,
+            |subject, seed, folder| {
+                let measured = step.measure(subject, seed, folder)?;
+                measured
+                    .iter()
+                    .for_each(|measured| announce(subject, measured));
+                Ok(measured)
+            },
+        )
     }
 
     /// The folder of a subject's files with a seed.
     pub fn folder_of(&self, subject: Subject, seed: Option<u64>) -> PathBuf {
-        let folder = self.directory.join(subject.key());
-        match seed {
-            Some(seed) => folder.join(format!("seed-{seed}")),
-            None => folder,
-        }
+        subject.folder(&self.directory, seed)
     }
 }
 
@@ -197,26 +135,7 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn measured(&self, subject: Subject, seed: Option<u64>) -> Result<Option<Measured>> {
-        let directory = self.run.folder_of(subject, seed);
-        let path = directory.join(RESULT);
-        if path.exists() {
-            let mut measured: Measured = read_json(&path)?;
-            if let Subject::Trained(_) = subject {
-                measured.rows = history::read(&directory.join(history::FILE))?;
-            }
-            return Ok(Some(measured));
-        }
-        fs::create_dir_all(&directory).map_err(RunError::write(&directory))?;
-        let computed = self.compute(subject, seed, &directory)?;
-        if let Some(measured) = &computed {
-            write_json(&path, measured)?;
-            announce(subject, measured);
-        }
-        Ok(computed.filter(|_| !self.stop.requested()))
-    }
-
-    fn compute(
+    fn measure(
         &self,
         subject: Subject,
         seed: Option<u64>,
@@ -280,6 +199,6 @@ fn announce(subject: Subject, measured: &Measured) {
         "{}{seed}: R@1 {:.3}{share} ({:.0} s)\n",
         subject.title(),
         retrieval.recall(1).unwrap_or(0.0),
-        measured.training_seconds.unwrap_or(0.0) + measured.evaluation_seconds,
+        measured.seconds(),
     ));
 }

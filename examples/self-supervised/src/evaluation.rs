@@ -10,6 +10,7 @@ use fullrank_train::metrics::{EmbeddingInput, dead_dimensions, dimension_std};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EvaluationConfig, RunConfig};
+use crate::cost::Cost;
 use crate::model::SelfSupervised;
 use fullrank_cli::data::Data;
 
@@ -53,6 +54,9 @@ pub struct Evaluation {
     pub embedding: Option<Usage>,
     /// Of the encoder's output.
     pub representation: Option<Usage>,
+    /// What the loss costs, for a training.
+    #[serde(default)]
+    pub cost: Option<Cost>,
 }
 
 /// The features of the test images, a row for each image.
@@ -85,6 +89,7 @@ pub fn evaluate(
         accuracy: accuracy(&config.evaluation, &train, &features.representation, data),
         embedding: Some(usage(features.embedding.clone())),
         representation: Some(usage(features.representation.clone())),
+        cost: None,
     };
     (evaluation, features)
 }
@@ -103,6 +108,7 @@ pub fn evaluate_pixels(config: &RunConfig, data: &Data, device: &Device) -> Eval
         accuracy,
         embedding: None,
         representation: None,
+        cost: None,
     }
 }
 

@@ -50,7 +50,7 @@ pub fn write(run: &Run, data: &Data, entries: &[Entry]) -> Result<String> {
     )?;
     let trainings = entries.iter().flat_map(|entry| {
         let seeds = entry.measured.iter();
-        seeds.map(|m| (entry.subject.key().to_owned(), m.seed, m.rows.as_slice()))
+        seeds.map(|m| (entry.subject.key(), m.seed, m.rows.as_slice()))
     });
     history::write_all(&run.directory.join("metrics.csv"), "method", trainings)?;
     for (name, svg) in pictures(run, entries) {
@@ -138,7 +138,7 @@ pub fn table(entries: &[Entry]) -> String {
             ]
         };
         let mut row = vec![
-            entry.subject.title().to_string(),
+            entry.subject.title(),
             cell(&|m| Some(m.evaluation.accuracy.knn), 3),
             cell(&|m| Some(m.evaluation.accuracy.linear), 3),
         ];
@@ -156,7 +156,7 @@ fn share_of_the_step(entry: &Entry) -> String {
     let mut costs: Vec<_> = entry
         .measured
         .iter()
-        .filter_map(|m| m.cost.as_ref())
+        .filter_map(|m| m.evaluation.cost.as_ref())
         .collect();
     costs.sort_by(|a, b| a.share().total_cmp(&b.share()));
     costs.get(costs.len() / 2).map_or("-".to_owned(), |cost| {
@@ -295,7 +295,7 @@ fn accuracies(entries: &[Entry]) -> BarChart {
             100.0 * sum / entry.measured.len() as f64
         };
         BarGroup {
-            name: entry.subject.title().to_string(),
+            name: entry.subject.title(),
             values: vec![
                 mean(|m| m.evaluation.accuracy.knn),
                 mean(|m| m.evaluation.accuracy.linear),

@@ -1,20 +1,17 @@
 //! A run: a folder, a configuration, and the results of every method and seed.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
-use fullrank_train::run::files::{read_json, write_json};
 use fullrank_train::run::folder::{self, CONFIG};
-use fullrank_train::run::history::{self, Row};
 use fullrank_train::run::matrix::{write_labels, write_matrix};
 use fullrank_train::run::progress::show;
 use fullrank_train::run::session::Display;
 use fullrank_train::run::stop::Stop;
-use serde::{Deserialize, Serialize};
+use fullrank_train::run::subjects;
 
 use crate::config::{Method, RunConfig};
 use crate::cost::Cost;
@@ -34,67 +31,21 @@ pub struct Run {
 }
 
 /// What a row of the report is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// The pixels as features.
-    Pixels,
-    /// The encoder with its initial weights.
-    Untrained,
-    /// A trained encoder.
-    Trained(Method),
-}
-
-impl Subject {
-    /// Its name in `results.json` and that of its folder.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Pixels => "raw-pixels",
-            Self::Untrained => "untrained",
-            Self::Trained(method) => method.key(),
-        }
-    }
-
-    /// Its name in tables and plots.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Pixels => "raw pixels",
-            Self::Untrained => "untrained encoder",
-            Self::Trained(method) => method.title(),
-        }
-    }
-}
-
+pub type Subject = subjects::Subject<Method>;
 /// What was measured on a subject with one seed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Measured {
-    /// The seed; the pixels have none.
-    pub seed: Option<u64>,
-    /// The seconds that the training took.
-    pub training_seconds: Option<f64>,
-    /// What the loss costs, for a training.
-    #[serde(default)]
-    pub cost: Option<Cost>,
-    /// The seconds that the evaluation took.
-    pub evaluation_seconds: f64,
-    /// The measurements.
-    #[serde(flatten)]
-    pub evaluation: Evaluation,
-    /// The metrics of the training, which have their own file.
-    #[serde(skip)]
-    pub rows: Vec<Row>,
-}
+pub type Measured = subjects::Measured<Evaluation>;
+/// A row of the report.
+pub type Entry = subjects::Entry<Method, Evaluation>;
 
-/// A row of the report: a subject and its measurements, one for each seed.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// The subject.
-    pub subject: Subject,
-    /// In the order of the seeds.
-    pub measured: Vec<Measured>,
-}
+impl subjects::Training for Method {
+    fn key(&self) -> String {
+        Method::key(*self).to_owned()
+    }
 
-/// The file that says that a training is evaluated.
-const RESULT: &str = "result.json";
+    fn title(&self) -> String {
+        Method::title(*self).to_owned()
+    }
+}
 
 /// The file in a training's folder that holds the embedding of the test images, for the first seed.
 pub const EMBEDDING: &str = "embedding.npy";
@@ -136,21 +87,6 @@ impl Run {
         self.check(data)?;
         folder::write_config(&self.directory, &self.config.to_json()?)?;
         write_labels(&self.directory.join(LABELS), data.test.labels())?;
-        let trained = self
-            .config
-            .methods
-            .iter()
-            .map(|&method| Subject::Trained(method));
-        let subjects = [Subject::Pixels, Subject::Untrained]
-            .into_iter()
-            .chain(trained);
-        let mut entries: Vec<Entry> = subjects
-            .map(|subject| Entry {
-                subject,
-                measured: Vec::new(),
-            })
-            .collect();
-
         let step = Step {
             run: self,
             data,
@@ -158,20 +94,20 @@ impl Run {
             display,
             stop,
         };
-        for &seed in &self.config.seeds {
-            for entry in &mut entries {
-                let seed = match entry.subject {
-                    Subject::Pixels if !entry.measured.is_empty() => continue,
-                    Subject::Pixels => None,
-                    _ => Some(seed),
-                };
-                match step.measured(entry.subject, seed)? {
-                    Some(measured) => entry.measured.push(measured),
-                    None => return Ok(None),
-                }
-            }
-        }
-        Ok(Some(entries))
+        let (methods, seeds) = (self.config.methods.iter().copied(), &self.config.seeds);
+        subjects::measure_all(
+            &self.directory,
+            methods,
+            seeds,
+            stop,
+            |subject, seed, folder| {
+                let measured = step.measure(subject, seed, folder)?;
+                measured
+                    .iter()
+                    .for_each(|measured| announce(subject, measured));
+                Ok(measured)
+            },
+        )
     }
 }
 
@@ -205,30 +141,7 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn measured(&self, subject: Subject, seed: Option<u64>) -> Result<Option<Measured>> {
-        let mut directory = self.run.directory.join(subject.key());
-        if let Some(seed) = seed {
-            directory.push(format!("seed-{seed}"));
-        }
-        let path = directory.join(RESULT);
-        if path.exists() {
-            let mut measured: Measured = read_json(&path)?;
-            if let Subject::Trained(_) = subject {
-                measured.rows = history::read(&directory.join(history::FILE))?;
-            }
-            return Ok(Some(measured));
-        }
-        let computed = self.compute(subject, seed, &directory)?;
-        if let Some(measured) = &computed {
-            fs::create_dir_all(&directory)
-                .with_context(|| format!("creating {}", directory.display()))?;
-            write_json(&path, measured)?;
-            announce(subject, measured);
-        }
-        Ok(computed.filter(|_| !self.stop.requested()))
-    }
-
-    fn compute(
+    fn measure(
         &self,
         subject: Subject,
         seed: Option<u64>,
@@ -262,7 +175,7 @@ impl Step<'_> {
             _ => (None, None, Vec::new()),
         };
         let start = Instant::now();
-        let evaluation = match &model {
+        let mut evaluation = match &model {
             Some(model) => {
                 let (mut evaluation, features) = evaluate(config, model, data, device);
                 if subject == Subject::Untrained {
@@ -277,14 +190,13 @@ impl Step<'_> {
             None => evaluate_pixels(config, data, device),
         };
         let evaluation_seconds = start.elapsed().as_secs_f64();
-        let cost = model
+        evaluation.cost = model
             .filter(|_| training_seconds.is_some())
             .map(|model| Cost::measure(config, model, data, device))
             .transpose()?;
         Ok(Some(Measured {
             seed,
             training_seconds,
-            cost,
             evaluation_seconds,
             evaluation,
             rows,
@@ -303,6 +215,6 @@ fn announce(subject: Subject, measured: &Measured) {
         subject.title(),
         accuracy.knn,
         accuracy.linear,
-        measured.training_seconds.unwrap_or(0.0) + measured.evaluation_seconds,
+        measured.seconds(),
     ));
 }

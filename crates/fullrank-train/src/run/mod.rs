@@ -14,6 +14,7 @@ pub mod progress;
 pub mod session;
 pub mod settings;
 pub mod stop;
+pub mod subjects;
 pub mod weights;
 
 pub use error::RunError;
