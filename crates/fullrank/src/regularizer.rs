@@ -25,15 +25,46 @@ use crate::{CovarianceConfig, SvMaxConfig, Terms, VarianceConfig, VarianceCovari
 /// assert!(terms.get("variance").is_some());
 /// # Ok::<(), serde_json::Error>(())
 /// ```
+///
+/// One of your own needs [`forward`](Self::forward) alone:
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use fullrank::{Regularizer, RegularizerSum, SvMaxConfig};
+///
+/// /// The mean square of the entries.
+/// #[derive(Debug)]
+/// struct Energy;
+///
+/// impl Regularizer for Energy {
+///     fn forward(&self, embeddings: Tensor<2>) -> Tensor<1> {
+///         embeddings.square().mean()
+///     }
+/// }
+///
+/// let sum = RegularizerSum::new(vec![
+///     ("svmax".to_owned(), Box::new(SvMaxConfig::new().init())),
+///     ("energy".to_owned(), Box::new(Energy)),
+/// ]);
+/// let embeddings = Tensor::<2>::ones([4, 3], &Device::default().autodiff()).require_grad();
+/// let gradients = sum.forward(embeddings.clone()).backward();
+/// assert!(embeddings.grad(&gradients).is_some());
+/// ```
 pub trait Regularizer: Debug + Send + Sync {
-    /// The weighted penalty, shape `[1]`, of `embeddings`, shape `[batch, dim]`.
+    /// The weighted penalty, shape `[1]`, of `embeddings`, shape `[batch, dim]`, on their graph.
     fn forward(&self, embeddings: Tensor<2>) -> Tensor<1>;
 
-    /// The weighted penalty and its named, unweighted terms.
-    fn forward_terms(&self, embeddings: Tensor<2>) -> Terms;
+    /// The weighted penalty and its named, unweighted terms. Without one of its own, a regularizer has no
+    /// terms.
+    fn forward_terms(&self, embeddings: Tensor<2>) -> Terms {
+        Terms::new(self.forward(embeddings))
+    }
 
-    /// The weighted penalty and its gradient on plain tensors.
-    fn evaluate(&self, embeddings: Tensor<2>) -> Evaluation<1>;
+    /// The weighted penalty and its gradient on plain tensors. Without one of its own, a regularizer
+    /// has the gradient that autodiff finds for [`forward`](Self::forward).
+    fn evaluate(&self, embeddings: Tensor<2>) -> Evaluation<1> {
+        surrogate::by_autodiff(|embeddings| self.forward(embeddings), embeddings)
+    }
 }
 
 impl<L: Parts<1> + Debug + Send + Sync> Regularizer for L {
@@ -132,9 +163,6 @@ impl RegularizerSum {
 
 impl Regularizer for RegularizerSum {
     fn forward(&self, embeddings: Tensor<2>) -> Tensor<1> {
-        if embeddings.is_autodiff() {
-            return self.evaluate(embeddings.clone()).attach([embeddings]);
-        }
         self.summands
             .iter()
             .map(|(_, summand)| summand.forward(embeddings.clone()))
@@ -151,9 +179,17 @@ impl Regularizer for RegularizerSum {
     }
 
     fn evaluate(&self, embeddings: Tensor<2>) -> Evaluation<1> {
+        let plain = embeddings.without_autodiff();
         self.summands
             .iter()
-            .map(|(_, summand)| summand.evaluate(embeddings.clone()))
+            .map(|(_, summand)| {
+                let evaluation = summand.evaluate(plain.clone());
+                match evaluation.coefficients {
+                    Some(_) => evaluation,
+                    // It left its gradient out; the sum has it.
+                    None => surrogate::by_autodiff(|e| summand.forward(e), plain.clone()),
+                }
+            })
             .reduce(Evaluation::add)
             .expect("at least one summand")
     }

@@ -59,8 +59,8 @@ use crate::host_device::is_host;
 pub struct Evaluation<const N: usize> {
     /// The value, shape `[1]`.
     pub value: Tensor<1>,
-    /// The gradient of the value in each input, of the input's shape; `None` where only the value
-    /// was asked for.
+    /// The gradient of the value in each input, of the input's shape; `None` where it was not asked for
+    /// or the value depends on no input.
     pub coefficients: Option<[Tensor<2>; N]>,
 }
 
@@ -103,12 +103,22 @@ impl<const N: usize> Evaluation<N> {
 
     /// The same value with only the coefficients of the given rows, to attach to a part of the
     /// batch.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not one of rows of the batch.
     pub fn rows(self, rows: Range<usize>) -> Self {
+        let part = |coefficients: Tensor<2>| {
+            let [batch, _] = coefficients.dims();
+            assert!(
+                rows.start <= rows.end && rows.end <= batch,
+                "the rows {rows:?} are not in a batch of {batch}"
+            );
+            coefficients.slice([rows.clone()])
+        };
         Self {
             value: self.value,
-            coefficients: self
-                .coefficients
-                .map(|coefficients| coefficients.map(|c| c.slice([rows.clone()]))),
+            coefficients: self.coefficients.map(|coefficients| coefficients.map(part)),
         }
     }
 
@@ -123,19 +133,21 @@ impl<const N: usize> Evaluation<N> {
     }
 
     /// Attaches the value to the graph of `inputs`: the result equals [`value`](Self::value) and its
-    /// backward pass hands the coefficients to the inputs.
+    /// backward pass hands the coefficients to the inputs. Value and coefficients are constants here,
+    /// whatever graph they were computed on.
     ///
     /// # Panics
     ///
     /// If an input's shape is not that of its coefficients.
     pub fn attach(self, inputs: [Tensor<2>; N]) -> Tensor<1> {
+        let value = self.value.without_autodiff();
         let Some(coefficients) = self.coefficients else {
-            return self.value;
+            return value;
         };
         inputs
             .into_iter()
-            .zip(coefficients)
-            .fold(self.value, |value, (input, coefficients)| {
+            .zip(coefficients.map(Tensor::without_autodiff))
+            .fold(value, |value, (input, coefficients)| {
                 assert_eq!(
                     input.dims(),
                     coefficients.dims(),
@@ -145,6 +157,24 @@ impl<const N: usize> Evaluation<N> {
                 let nothing = products.clone() - products.without_autodiff();
                 value + nothing.sum()
             })
+    }
+}
+
+/// The evaluation of any differentiable function, its coefficients by autodiff.
+pub(crate) fn by_autodiff(
+    function: impl FnOnce(Tensor<2>) -> Tensor<1>,
+    embeddings: Tensor<2>,
+) -> Evaluation<1> {
+    let leaf = embeddings.without_autodiff().autodiff().require_grad();
+    let value = function(leaf.clone());
+    let gradient = value
+        .is_tracked()
+        .then(|| leaf.grad(&value.backward()))
+        .flatten();
+    Evaluation {
+        value: value.without_autodiff(),
+        // A function that does not depend on the embeddings has no gradient.
+        coefficients: Some([gradient.unwrap_or_else(|| leaf.without_autodiff().zeros_like())]),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The losses on `Device::default()`: `BURN_DEVICE=ndarray cargo test` runs them on another backend.
 
 mod accuracy;
+mod composition;
 mod edge_cases;
 mod golden;
 mod gradients;

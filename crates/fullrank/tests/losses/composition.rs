@@ -1,0 +1,216 @@
+//! Sums and attachments with a user's own regularizer: value and gradient are those of its formula.
+
+use burn::tensor::{DType, Device, Tensor};
+use fullrank::{Evaluation, Regularizer, RegularizerSum, SvMaxConfig, Terms, VarianceConfig};
+
+use crate::matrices::{Matrix, number};
+
+/// How a user may write a regularizer: here always the sum of the squares of the entries, whose gradient
+/// is twice the entries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    /// What the trait asks for and nothing more.
+    ForwardAlone,
+    /// With a gradient by its formula, in whatever graph the embeddings are.
+    Coefficients,
+    /// Its evaluation leaves the gradient out.
+    ValueAlone,
+}
+
+#[derive(Debug)]
+struct ForwardAlone;
+
+#[derive(Debug)]
+struct Whole(Way);
+
+fn energy(embeddings: Tensor<2>) -> Tensor<1> {
+    embeddings.square().sum()
+}
+
+impl Regularizer for ForwardAlone {
+    fn forward(&self, embeddings: Tensor<2>) -> Tensor<1> {
+        energy(embeddings)
+    }
+}
+
+impl Regularizer for Whole {
+    fn forward(&self, embeddings: Tensor<2>) -> Tensor<1> {
+        energy(embeddings)
+    }
+
+    fn forward_terms(&self, embeddings: Tensor<2>) -> Terms {
+        let energy = energy(embeddings);
+        Terms::new(energy.clone()).with("energy", energy)
+    }
+
+    fn evaluate(&self, embeddings: Tensor<2>) -> Evaluation<1> {
+        Evaluation {
+            value: energy(embeddings.clone()),
+            coefficients: (self.0 == Way::Coefficients).then(|| [embeddings * 2.0]),
+        }
+    }
+}
+
+fn own(way: Way) -> Box<dyn Regularizer> {
+    match way {
+        Way::ForwardAlone => Box::new(ForwardAlone),
+        _ => Box::new(Whole(way)),
+    }
+}
+
+const WAYS: [Way; 3] = [Way::ForwardAlone, Way::Coefficients, Way::ValueAlone];
+
+fn gradient(e: &Matrix, dtype: DType, loss: impl FnOnce(Tensor<2>) -> Tensor<1>) -> Matrix {
+    let leaf = e
+        .tensor(&Device::default().autodiff(), dtype)
+        .require_grad();
+    let gradients = loss(leaf.clone()).backward();
+    Matrix::from(leaf.grad(&gradients).unwrap())
+}
+
+fn assert_close(ours: &Matrix, expected: &Matrix, what: &str) {
+    let error = ours.clone().zip(expected, |x, y| x - y).norm();
+    assert!(
+        error <= 1e-6 * expected.norm(),
+        "{what}: {error:e} of {}",
+        expected.norm()
+    );
+}
+
+#[test]
+fn sums_have_the_gradient_of_a_users_own_regularizer() {
+    let e = Matrix::normal(12, 5, 3);
+    let twice = e.clone().map(|x| 2.0 * x);
+    let svmax = SvMaxConfig::new().with_weight(0.7).init();
+    let variance = VarianceConfig::new().init();
+    let expected = [
+        gradient(&e, DType::F32, |e| svmax.forward(e)),
+        gradient(&e, DType::F32, |e| variance.forward(e)),
+        twice.clone(),
+        twice,
+    ]
+    .into_iter()
+    .reduce(|sum, part| sum.zip(&part, |x, y| x + y))
+    .unwrap();
+    for way in WAYS {
+        // Twice at two depths, beside losses of the crate.
+        let inner = RegularizerSum::new(vec![
+            ("own".to_owned(), own(way)),
+            ("variance".to_owned(), Box::new(variance.clone()) as _),
+        ]);
+        let sum = RegularizerSum::new(vec![
+            ("own".to_owned(), own(way)),
+            ("svmax".to_owned(), Box::new(svmax.clone()) as _),
+            ("inner".to_owned(), Box::new(inner) as _),
+        ]);
+        let plain = e.tensor(&Device::default(), DType::F32);
+        let value = number(svmax.forward(plain.clone()))
+            + number(variance.forward(plain.clone()))
+            + 2.0 * e.norm().powi(2);
+        approx::assert_relative_eq!(
+            number(sum.forward(plain.clone())),
+            value,
+            max_relative = 1e-5
+        );
+
+        let what = |how: &str| format!("{way:?} by {how}");
+        assert_close(
+            &gradient(&e, DType::F32, |e| sum.forward(e)),
+            &expected,
+            &what("forward"),
+        );
+        assert_close(
+            &gradient(&e, DType::F32, |e| sum.forward_terms(e).total),
+            &expected,
+            &what("forward_terms"),
+        );
+        let plain = e.tensor(&Device::default(), DType::F32);
+        let evaluation = sum.evaluate(plain);
+        approx::assert_relative_eq!(number(evaluation.value.clone()), value, max_relative = 1e-5);
+        assert_close(
+            &gradient(&e, DType::F32, |e| evaluation.attach([e])),
+            &expected,
+            &what("evaluate and attach"),
+        );
+        // Evaluated on the graph that it is attached to.
+        assert_close(
+            &gradient(&e, DType::F32, |e| sum.evaluate(e.clone()).attach([e])),
+            &expected,
+            &what("evaluate on the graph"),
+        );
+    }
+}
+
+/// An evaluation that was made on a graph is attached as the numbers it holds.
+#[test]
+fn attach_detaches() {
+    let e = Matrix::normal(6, 4, 5);
+    let twice = e.clone().map(|x| 2.0 * x);
+    let ours = gradient(&e, DType::F32, |e| {
+        Whole(Way::Coefficients).evaluate(e.clone()).attach([e])
+    });
+    assert_close(&ours, &twice, "on the graph");
+    // Without coefficients the value is a constant.
+    let leaf = e
+        .tensor(&Device::default().autodiff(), DType::F32)
+        .require_grad();
+    let constant = Whole(Way::ValueAlone)
+        .evaluate(leaf.clone())
+        .attach([leaf.clone()]);
+    let gradients = (constant + leaf.clone().sum()).backward();
+    let ones = Matrix::from_fn(6, 4, |_, _| 1.0);
+    assert_close(
+        &Matrix::from(leaf.grad(&gradients).unwrap()),
+        &ones,
+        "constant",
+    );
+}
+
+/// A regularizer that does not depend on the embeddings has no gradient, and no one is missed.
+#[test]
+fn a_constant_regularizer() {
+    #[derive(Debug)]
+    struct Constant;
+
+    impl Regularizer for Constant {
+        fn forward(&self, embeddings: Tensor<2>) -> Tensor<1> {
+            Tensor::ones([1], &embeddings.device())
+        }
+    }
+
+    let e = Matrix::normal(6, 4, 7);
+    let svmax = SvMaxConfig::new().init();
+    let sum = RegularizerSum::new(vec![
+        ("one".to_owned(), Box::new(Constant) as Box<dyn Regularizer>),
+        ("svmax".to_owned(), Box::new(svmax.clone()) as _),
+    ]);
+    let expected = gradient(&e, DType::F32, |e| svmax.forward(e));
+    assert_close(
+        &gradient(&e, DType::F32, |e| sum.forward(e)),
+        &expected,
+        "forward",
+    );
+    let evaluation = sum.evaluate(e.tensor(&Device::default(), DType::F32));
+    assert_close(
+        &gradient(&e, DType::F32, |e| evaluation.attach([e])),
+        &expected,
+        "evaluate",
+    );
+}
+
+fn whole() -> Evaluation<1> {
+    let e = Matrix::normal(24, 10, 1).tensor(&Device::default(), DType::F32);
+    SvMaxConfig::new().init().evaluate(e)
+}
+
+#[test]
+#[should_panic(expected = "the rows 20..28 are not in a batch of 24")]
+fn rows_beyond_the_end() {
+    whole().rows(20..28);
+}
+
+#[test]
+#[should_panic(expected = "the rows 25..25 are not in a batch of 24")]
+fn rows_that_begin_beyond_the_end() {
+    whole().rows(25..25);
+}
