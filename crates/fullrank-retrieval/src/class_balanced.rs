@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use burn::config::Config;
 use burn::data::dataloader::batcher::Batcher;
@@ -21,7 +21,8 @@ pub struct ClassBalancedSamplerConfig {
     pub classes_per_batch: usize,
     /// The images K of each class in a batch.
     pub images_per_class: usize,
-    /// The batches of an epoch; as few as show every class if not set. Default: `None`
+    /// The batches of an epoch; if not set, as many as hold as many images as there are, and at least as
+    /// many as show every class. Default: `None`
     pub batches: Option<usize>,
     /// The seed. Default: `0`
     #[config(default = 0)]
@@ -55,13 +56,14 @@ impl ClassBalancedSamplerConfig {
             "a batch of {classes} classes cannot be filled from {}",
             members.len()
         );
+        let enough = labels.len().div_ceil(classes * images);
+        let every_class = members.len().div_ceil(classes);
         ClassBalancedSampler {
             classes_per_batch: classes,
             images_per_class: images,
-            batches: self
-                .batches
-                .unwrap_or_else(|| members.len().div_ceil(classes)),
+            batches: self.batches.unwrap_or(enough.max(every_class)),
             seed: self.seed,
+            drawn: Arc::new(Mutex::new(Drawn::nothing(&members))),
             members,
         }
     }
@@ -70,9 +72,10 @@ impl ClassBalancedSamplerConfig {
 /// Draws batches of P different classes with K images each, as ranking losses want them.
 ///
 /// Within an epoch every class comes up once before one comes up again, and every image of a class
-/// once before one of them comes up again, but that a batch has no class twice. An image comes up twice
-/// in a batch only where its class has fewer than K, and then no oftener than it must. What an epoch shows depends on the seed and its
-/// number, on nothing else.
+/// once before one of them comes up again, but that a batch has no class twice. The images go on where
+/// the last epoch ended, and an epoch begins with the classes that came up least in those before: in time
+/// every image is shown. An image comes up twice in a batch only where its class has fewer than K, and then
+/// no oftener than it must. What an epoch shows depends on the seed and its number, on nothing else.
 ///
 /// ```
 /// use fullrank_retrieval::ClassBalancedSamplerConfig;
@@ -80,7 +83,7 @@ impl ClassBalancedSamplerConfig {
 /// let labels = [0, 0, 0, 1, 1, 1, 2, 2, 3, 3];
 /// let sampler = ClassBalancedSamplerConfig::new(2, 2).with_seed(1).init(&labels);
 /// let epoch = sampler.epoch(1);
-/// assert_eq!(epoch.len(), 2); // all four classes, two at a time
+/// assert_eq!(epoch.len(), 3); // ten images, four at a time
 /// assert_eq!(epoch[0].len(), 4);
 /// ```
 #[derive(Clone, Debug)]
@@ -91,6 +94,8 @@ pub struct ClassBalancedSampler {
     seed: u64,
     /// The images of each class.
     members: Vec<Vec<usize>>,
+    /// Kept so that an epoch need not draw all those before it again.
+    drawn: Arc<Mutex<Drawn>>,
 }
 
 impl ClassBalancedSampler {
@@ -104,25 +109,70 @@ impl ClassBalancedSampler {
         self.batches
     }
 
-    /// The batches of an epoch, each of P * K indices, class by class.
+    /// The batches of an epoch, counted from 1, each of P * K indices, class by class.
+    ///
+    /// The epoch after the one asked for last is drawn at once; any other one after those before it.
+    ///
+    /// # Panics
+    ///
+    /// If the epoch is 0.
     pub fn epoch(&self, epoch: usize) -> Vec<Vec<usize>> {
+        assert!(epoch > 0, "epochs count from 1, got 0");
+        let mut drawn = self.drawn.lock().expect("no draw panics");
+        if drawn.epochs >= epoch {
+            *drawn = Drawn::nothing(&self.members);
+        }
+        while drawn.epochs + 1 < epoch {
+            self.draw(&mut drawn);
+        }
+        self.draw(&mut drawn)
+    }
+
+    /// The batches of the next epoch.
+    fn draw(&self, drawn: &mut Drawn) -> Vec<Vec<usize>> {
+        drawn.epochs += 1;
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(epoch as u64);
+        rng.set_stream(drawn.epochs as u64);
         let mut classes = Deck::new((0..self.members.len()).collect());
-        let mut images: Vec<Deck> = self.members.iter().cloned().map(Deck::new).collect();
+        classes.shuffle(&mut rng);
+        classes.cards.sort_by_key(|&class| drawn.times[class]);
         (0..self.batches)
             .map(|_| {
                 let chosen = classes.draw(self.classes_per_batch, &mut rng);
                 chosen
                     .into_iter()
-                    .flat_map(|class| images[class].draw(self.images_per_class, &mut rng))
+                    .flat_map(|class| {
+                        drawn.times[class] += 1;
+                        drawn.images[class].draw(self.images_per_class, &mut rng)
+                    })
                     .collect()
             })
             .collect()
     }
 }
 
+/// What some epochs, from the first, have drawn.
+#[derive(Clone, Debug)]
+struct Drawn {
+    epochs: usize,
+    /// How often each class came up.
+    times: Vec<usize>,
+    /// The images of each class.
+    images: Vec<Deck>,
+}
+
+impl Drawn {
+    fn nothing(members: &[Vec<usize>]) -> Self {
+        Self {
+            epochs: 0,
+            times: vec![0; members.len()],
+            images: members.iter().cloned().map(Deck::new).collect(),
+        }
+    }
+}
+
 /// Cards that are drawn without replacement and shuffled anew when none is left.
+#[derive(Clone, Debug)]
 struct Deck {
     cards: Vec<usize>,
     /// Drawn since the last shuffle.
@@ -135,14 +185,18 @@ impl Deck {
         Self { cards, drawn }
     }
 
+    fn shuffle(&mut self, rng: &mut ChaCha8Rng) {
+        self.cards.shuffle(rng);
+        self.drawn = 0;
+    }
+
     /// Draws `count` cards, all different if there are as many, else each as often as another, give or
     /// take one.
     fn draw(&mut self, count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
         let mut hand: Vec<usize> = Vec::with_capacity(count);
         while hand.len() < count {
             if self.drawn == self.cards.len() {
-                self.cards.shuffle(rng);
-                self.drawn = 0;
+                self.shuffle(rng);
             }
             // After a shuffle in the middle of a hand: what the hand has least of comes first.
             let held = |i: &usize| hand.iter().filter(|&&card| card == self.cards[*i]).count();
@@ -262,8 +316,13 @@ impl<I, O> ClassBalancedLoader<I, O> {
 
     /// Sets the epoch that the next call of `iter` serves; for a run resumed from the checkpoint of
     /// epoch `k` that is `k + 1`. Default: `1`.
+    ///
+    /// # Panics
+    ///
+    /// If the epoch is 0.
     #[must_use]
     pub fn starting_at(mut self, epoch: usize) -> Self {
+        assert!(epoch > 0, "epochs count from 1, got 0");
         self.next = Arc::new(AtomicUsize::new(epoch));
         self
     }
@@ -279,8 +338,7 @@ where
         let mut batches = self.sampler.epoch(epoch);
         batches.truncate(self.batches.end);
         batches.drain(..self.batches.start);
-        // Epochs count from 1.
-        let before = epoch.saturating_sub(1) * self.sampler.num_batches();
+        let before = (epoch - 1) * self.sampler.num_batches();
         Box::new(ClassBalancedIterator {
             loader: self,
             batches,

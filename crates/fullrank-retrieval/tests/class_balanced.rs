@@ -35,7 +35,9 @@ proptest! {
         let sizes = counts(labels.iter().copied());
         prop_assume!(sizes.len() >= classes);
         let sampler = ClassBalancedSamplerConfig::new(classes, images).with_seed(seed).init(&labels);
-        prop_assert_eq!(sampler.num_batches(), sizes.len().div_ceil(classes));
+        let every_class = sizes.len().div_ceil(classes);
+        let every_image = labels.len().div_ceil(classes * images);
+        prop_assert_eq!(sampler.num_batches(), every_class.max(every_image));
         let epoch = sampler.epoch(3);
         prop_assert_eq!(epoch.len(), sampler.num_batches());
         for batch in &epoch {
@@ -49,8 +51,72 @@ proptest! {
         }
         let seen = counts(epoch.concat().iter().map(|&i| labels[i]));
         prop_assert_eq!(seen.len(), sizes.len());
-        prop_assert_eq!(epoch, sampler.epoch(3));
+        // The same whatever was asked for before.
+        sampler.epoch(2);
+        prop_assert_eq!(&epoch, &sampler.epoch(3));
+        let anew = ClassBalancedSamplerConfig::new(classes, images).with_seed(seed).init(&labels);
+        prop_assert_eq!(&epoch, &anew.epoch(3));
     }
+
+    /// An epoch goes on where the last ended: of a class that has come up `n` times, `n K` images were
+    /// shown, each as often as another, give or take one more for each end of its deck within a batch.
+    #[test]
+    fn every_image_is_shown_as_often_as_another(
+        sizes in prop::collection::vec(1usize..40, 2..12),
+        classes in 1usize..4,
+        images in 1usize..6,
+        batches in 1usize..5,
+        epochs in 1usize..12,
+    ) {
+        prop_assume!(sizes.len() >= classes);
+        let labels: Vec<usize> =
+            (0..sizes.len()).flat_map(|class| vec![class; sizes[class]]).collect();
+        let sampler = ClassBalancedSamplerConfig::new(classes, images)
+            .with_batches(Some(batches))
+            .init(&labels);
+        let shown = counts((1..=epochs).flat_map(|epoch| sampler.epoch(epoch).concat()));
+        for class in 0..sizes.len() {
+            let times = |i| shown.get(&i).copied().unwrap_or(0);
+            let of_class: Vec<usize> =
+                (0..labels.len()).filter(|&i| labels[i] == class).map(times).collect();
+            let (most, least) = (of_class.iter().max().unwrap(), of_class.iter().min().unwrap());
+            prop_assert!(most - least <= 1, "{of_class:?}");
+        }
+        // And so is every class, if an epoch is not longer than all of them.
+        if classes * batches <= sizes.len() {
+            let drawn = counts(shown.iter().flat_map(|(&i, &times)| vec![labels[i]; times]));
+            let times = |class| drawn.get(&class).map_or(0, |images_shown| images_shown / images);
+            let most = (0..sizes.len()).map(times).max().unwrap();
+            let least = (0..sizes.len()).map(times).min().unwrap();
+            prop_assert!(most - least <= 1);
+        }
+    }
+}
+
+/// Ten classes of sixty images: 15 epochs of three batches of 4 x 4 draw each class at least 15 times.
+#[test]
+fn short_epochs_show_every_image() {
+    let labels: Vec<usize> = (0..600).map(|i| i / 60).collect();
+    let sampler = ClassBalancedSamplerConfig::new(4, 4)
+        .with_batches(Some(3))
+        .with_seed(1)
+        .init(&labels);
+    let shown = counts((1..=15).flat_map(|epoch| sampler.epoch(epoch).concat()));
+    assert_eq!(shown.len(), 600);
+    for epoch in 1..=15 {
+        let draws = counts(sampler.epoch(epoch).concat().iter().map(|&i| labels[i]));
+        assert_eq!(draws.len(), 10);
+        assert!(draws.values().all(|&images| images == 4 || images == 8));
+    }
+}
+
+/// By default an epoch has as many images as there are.
+#[test]
+fn the_default_epoch_is_as_long_as_the_data() {
+    let labels: Vec<usize> = (0..600).map(|i| i / 60).collect();
+    let sampler = ClassBalancedSamplerConfig::new(10, 12).init(&labels);
+    assert_eq!(sampler.num_batches(), 5);
+    assert_eq!(counts(sampler.epoch(1).concat()).len(), 600);
 }
 
 /// pytorch-metric-learning's test of MPerClassSampler: 10,000 items of 100 labels, 5 of a label, batches
@@ -101,7 +167,9 @@ type Loader = ClassBalancedLoader<usize, Vec<usize>>;
 /// Item `i` is 1000 + i.
 fn loader() -> (ClassBalancedSampler, Arc<dyn Dataset<usize>>, Loader) {
     let labels: Vec<usize> = (0..40).map(|i| i / 4).collect();
-    let sampler = ClassBalancedSamplerConfig::new(3, 2).init(&labels);
+    let sampler = ClassBalancedSamplerConfig::new(3, 2)
+        .with_batches(Some(4))
+        .init(&labels);
     let dataset: Arc<dyn Dataset<usize>> =
         Arc::new(InMemDataset::new((1000..1040).collect::<Vec<usize>>()));
     let loader = ClassBalancedLoader::new(
@@ -196,6 +264,14 @@ fn the_dataset_is_an_epoch() {
 #[should_panic(expected = "a batch of 5 classes cannot be filled from 2")]
 fn too_few_classes() {
     ClassBalancedSamplerConfig::new(5, 2).init(&[0, 1, 0, 1]);
+}
+
+#[test]
+#[should_panic(expected = "epochs count from 1, got 0")]
+fn no_epoch() {
+    ClassBalancedSamplerConfig::new(2, 2)
+        .init(&[0, 1, 0, 1])
+        .epoch(0);
 }
 
 #[test]
