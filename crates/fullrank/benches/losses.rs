@@ -35,6 +35,18 @@ fn svmax(bencher: Bencher, shape: &Shape) {
     bench(bencher, shape, |[e]| loss.forward(e));
 }
 
+/// All rows near one direction: what SVMax takes longer for, in f64.
+#[divan::bench(args = ONE_VIEW.map(Shape))]
+fn svmax_nearly_collapsed(bencher: Bencher, shape: &Shape) {
+    let loss = SvMaxConfig::new()
+        .with_form(SvMaxForm::Linear)
+        .with_normalize(false)
+        .init();
+    bench(bencher, shape, |[e]| {
+        loss.forward(e.mul_scalar(1e-3).add_scalar(1.0))
+    });
+}
+
 #[divan::bench(args = ONE_VIEW.map(Shape))]
 fn svmax_by_matrix_products(bencher: Bencher, shape: &Shape) {
     let loss = SvMaxConfig::new()

@@ -229,15 +229,23 @@ struct Standardised {
     scale: Tensor<2>,
 }
 
+/// Deviations whose squares are well within the range of f32.
+const LARGE: f64 = 1e10;
+
 impl Standardised {
     fn new(embeddings: Tensor<2>, epsilon: f64) -> Self {
         let mean = embeddings.clone().mean_dim(0);
         let centred = embeddings - mean;
+        // So that no square leaves the range of the type; 1 for most columns.
+        let sizes = centred.clone().abs().max_dim(0);
+        let sizes = sizes.div_scalar(LARGE).clamp_min(1.0);
+        let centred = centred / sizes.clone();
         let variance = centred.clone().square().mean_dim(0);
-        let scale = variance.add_scalar(epsilon).sqrt().recip();
+        let epsilon = sizes.clone().square().recip().mul_scalar(epsilon);
+        let scale = (variance + epsilon).sqrt().recip();
         Self {
             rows: centred * scale.clone(),
-            scale,
+            scale: scale / sizes,
         }
     }
 
@@ -282,6 +290,32 @@ mod tests {
                     let what = format!("{factors:?} of {regime} in {dtype:?}");
                     assert_evaluations_agree(host, device, &what);
                 }
+            }
+        }
+    }
+    /// Deviations whose squares f32 cannot hold are standardised all the same.
+    #[test]
+    fn deviations_of_any_size() {
+        let device = Device::default();
+        let (_, e) = regimes().swap_remove(0);
+        let other = other_view(&e, 43);
+        let factors = Factors {
+            invariance: Some(1.3),
+            redundancy: Some(0.2),
+        };
+        for size in [1e-30, 1e-20, 1e12, 1e20, 1e30] {
+            let views =
+                [&e, &other].map(|view| view.clone().map(|x| size * x).tensor(&device, DType::F32));
+            let host = on_host(&views, 1e-5, factors, true);
+            let on_tensors = on_device(&views, 1e-5, factors, true);
+            assert_evaluations_agree(host.clone(), on_tensors, &format!("at {size:e}"));
+            if size > 1.0 {
+                let plain = [&e, &other].map(|view| view.tensor(&f64_device(), DType::F64));
+                let value = |evaluation: Evaluation<2>| -> f64 {
+                    evaluation.value.into_data().iter::<f64>().sum()
+                };
+                let expected = value(on_host(&plain, 1e-15, factors, false));
+                approx::assert_relative_eq!(value(host), expected, max_relative = 1e-5);
             }
         }
     }

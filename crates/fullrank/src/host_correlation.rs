@@ -2,11 +2,11 @@
 
 use burn::tensor::Tensor;
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, Par};
+use faer::{Accum, Mat};
 
 use crate::barlow_twins::Factors;
 use crate::host_matrix::{Centred, HostMatrix, clamped, column_dots};
-use crate::host_symmetric::{Scalar, lower_dots, mirrored};
+use crate::host_symmetric::{Scalar, lower_dots, mirrored, parts};
 use crate::surrogate::{Evaluation, scalar};
 
 /// A batch whose columns have mean 0 and (biased) variance 1.
@@ -74,7 +74,7 @@ pub(crate) fn cross_correlation<T: Scalar>(
         } else {
             let mut cross = Mat::<T>::zeros(dim, dim);
             let (left, right) = (a.rows.tall().transpose(), b.rows.tall());
-            let (scale, par) = (T::from_f64(1.0 / n), Par::rayon(0));
+            let (scale, par) = (T::from_f64(1.0 / n), parts(batch * dim * dim));
             matmul(&mut cross, Accum::Replace, left, right, scale, par);
             for j in 0..dim {
                 cross[(j, j)] = T::from_f64(0.0);

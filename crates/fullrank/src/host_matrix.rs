@@ -8,7 +8,7 @@ use faer::{Accum, Mat, MatMut, MatRef};
 use rayon::prelude::*;
 
 use crate::host_memory::keep_freed;
-use crate::host_symmetric::{Scalar, symmetric_product, threads};
+use crate::host_symmetric::{Scalar, parts, symmetric_product};
 
 /// A row-major matrix.
 pub(crate) struct HostMatrix<T> {
@@ -114,12 +114,7 @@ impl<T: Scalar> HostMatrix<T> {
     pub(crate) fn gram(&self, scale: f64) -> Mat<T> {
         let tall = self.tall();
         let (rows, size) = tall.shape();
-        symmetric_product(
-            tall.transpose(),
-            tall,
-            scale,
-            threads(rows * size * size / 2),
-        )
+        symmetric_product(tall.transpose(), tall, scale, parts(rows * size * size / 2))
     }
 
     /// Adds `scale S M` to this matrix if it is wide and `scale M S` if not, `S` of the smaller side.
@@ -131,7 +126,7 @@ impl<T: Scalar> HostMatrix<T> {
         } else {
             (out, side)
         };
-        let (scale, par) = (T::from_f64(scale), threads(rows * dim * rows.min(dim)));
+        let (scale, par) = (T::from_f64(scale), parts(rows * dim * rows.min(dim)));
         faer::linalg::matmul::matmul(out, Accum::Add, matrix.tall(), side, scale, par);
     }
 

@@ -27,16 +27,22 @@ impl Scalar for f64 {
     }
 }
 
-/// The threads for so many multiplications: below some millions, waking another one takes longer than
-/// it helps.
-pub(crate) fn threads(multiplications: usize) -> Par {
+/// The parts that work is divided into for so many multiplications: below some millions, waking another
+/// thread takes longer than it helps.
+///
+/// Where faer divides a matrix, its sums have another order. So the parts are always as many, whatever
+/// the number of threads that take them: same input, same bits.
+pub(crate) fn parts(multiplications: usize) -> Par {
     const ENOUGH: usize = 10_000_000;
     if multiplications < ENOUGH {
         Par::Seq
     } else {
-        Par::rayon(0)
+        Par::rayon(PARTS)
     }
 }
+
+/// As many threads are of use to one product or factorisation.
+const PARTS: usize = 8;
 
 /// `scale A B`, known to be symmetric; the lower triangle.
 pub(crate) fn symmetric_product<T: Scalar>(
@@ -66,7 +72,7 @@ pub(crate) fn lower_dots<T: Scalar>(a: &Mat<T>, b: &Mat<T>) -> (f64, f64) {
         let (a, b) = (&contiguous(a, j)[j..], &contiguous(b, j)[j..]);
         [precise_dot(&a[1..], &b[1..]), a[0].into() * b[0].into()]
     };
-    let columns: Vec<[f64; 2]> = match threads(a.ncols() * a.ncols()) {
+    let columns: Vec<[f64; 2]> = match parts(a.ncols() * a.ncols()) {
         Par::Seq => (0..a.ncols()).map(column).collect(),
         _ => (0..a.ncols()).into_par_iter().map(column).collect(),
     };

@@ -89,14 +89,14 @@ pub struct Diagnostics {
     ///
     /// `U` times the mean of `sqrt x` over the Marchenko-Pastur law of ratio `(r - 1 + 0.7 r/m)/m`,
     /// `m = max(b, d)`: deterministic, and within 0.25 % of the mean over draws from `r = 8` on,
-    /// within 2.5 % for `r < 8` (the correction of `r/m` was fitted to draws). An embedding can be
+    /// within 2.6 % for `r < 8` (the correction of `r/m` was fitted to draws). An embedding can be
     /// above it, up to `U`.
     pub random_reference: f64,
     /// The [`effective_rank`](Self::effective_rank) of random isotropic rows of the same shape, by
-    /// the same law with `b - 1` in place of `b`.
+    /// the same law with `b - 1` in place of `b` and a correction of its own, fitted to draws.
     ///
-    /// Within 0.5 % of the mean over draws from `r = 32` on, within 1.4 % from `r = 7` on, up to 7 %
-    /// above it for smaller `r`. 0 for a single row.
+    /// Of any shape, square or not: within 0.2 % of the mean over draws where `min(b - 1, d)` is 7 or
+    /// more, within 1 % below. 0 for a single row, 1 for two rows or one dimension.
     pub random_effective_rank: f64,
 
     /// RankMe: `exp(-sum p log p)`, `p_i = s_i / sum s + 1e-7`, of the *singular values* (not the

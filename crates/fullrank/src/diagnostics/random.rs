@@ -17,7 +17,7 @@ use std::f64::consts::PI;
 /// The mean singular value of `rows` random unit rows in `dims` dimensions.
 ///
 /// `U sqrt(x)`, averaged over the law. Against the mean of 20 to 2000 draws, from 8 to 512 rows and
-/// dimensions: within 0.25 %; for two to four rows or dimensions within 2.5 %.
+/// dimensions: within 0.25 %; for two to four rows or dimensions within 2.6 %.
 pub(super) fn mean_singular_value(rows: usize, dims: usize) -> f64 {
     let (r, m) = (rows.min(dims) as f64, rows.max(dims) as f64);
     (rows as f64 / r).sqrt() * average(ratio(r, m), f64::sqrt)
@@ -25,16 +25,28 @@ pub(super) fn mean_singular_value(rows: usize, dims: usize) -> f64 {
 
 /// The effective rank of `rows` random rows in `dims` dimensions without their mean, which leaves
 /// `rows - 1` degrees of freedom: `exp(-sum p log p)` of the singular values. 0 for a single row.
+///
+/// By the law of ratio `y = r/m`, `r` and `m` the smaller and the larger of `rows - 1` and `dims`, times
+///
+/// ```text
+/// exp(-(0.12 + 0.13 y - (0.16 + 0.35 y)/r) / m)
+/// ```
+///
+/// which was fitted to the mean over draws of normal entries for 154 pairs of `r` from 2 to 256 and `m`
+/// up to 2048. Against draws of other shapes, square ones among them, up to 512 x 512: within 0.2 % from
+/// `r = 7` on, within 1 % below.
 pub(super) fn effective_rank(rows: usize, dims: usize) -> f64 {
     let free = rows - 1;
-    if free == 0 {
-        return 0.0;
-    }
     let (r, m) = (free.min(dims) as f64, free.max(dims) as f64);
-    let y = ratio(r, m);
+    // Nothing, or a single direction.
+    if r <= 1.0 {
+        return r;
+    }
+    let y = r / m;
     let mean = average(y, f64::sqrt);
     let entropy = average(y, |x| x.sqrt() * x.ln() / 2.0);
-    r * mean * (-entropy / mean).exp()
+    let few = (0.12 + 0.13 * y - (0.16 + 0.35 * y) / r) / m;
+    r * mean * (-entropy / mean - few).exp()
 }
 
 fn ratio(r: f64, m: f64) -> f64 {
@@ -104,10 +116,44 @@ mod tests {
             (144, 128, 107.48),
             (288, 128, 119.75),
             (144, 256, 130.93),
-            (64, 32, 29.64),
-            (100, 10, 9.88),
+            (64, 32, 29.514),
+            (100, 10, 9.859),
         ] {
             assert_relative_eq!(effective_rank(rows, dims), rank, max_relative = 2.5e-3);
+        }
+    }
+
+    /// The mean over draws of normal entries without their column means (numpy, SVD): square, nearly
+    /// square, and few; the standard error is below 0.1 % everywhere.
+    #[test]
+    fn effective_rank_of_draws() {
+        for (rows, dims, rank) in [
+            (8, 7, 5.503),
+            (8, 8, 5.791),
+            (11, 8, 6.800),
+            (15, 14, 11.102),
+            (33, 33, 25.916),
+            (40, 41, 31.907),
+            (65, 64, 51.313),
+            (129, 128, 102.88),
+            (257, 256, 205.83),
+            (512, 512, 411.34),
+            (1000, 30, 29.882),
+        ] {
+            assert_relative_eq!(effective_rank(rows, dims), rank, max_relative = 2e-3);
+        }
+        for (rows, dims, rank) in [
+            (3, 2, 1.624),
+            (3, 3, 1.779),
+            (3, 9, 1.938),
+            (4, 3, 2.368),
+            (4, 4, 2.574),
+            (5, 4, 3.138),
+            (6, 6, 4.181),
+            (7, 6, 4.712),
+            (300, 3, 2.996),
+        ] {
+            assert_relative_eq!(effective_rank(rows, dims), rank, max_relative = 1e-2);
         }
     }
 

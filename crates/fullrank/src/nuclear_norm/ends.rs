@@ -4,7 +4,7 @@ use faer::{Mat, Par};
 
 use super::lanczos::largest_eigenpairs;
 use crate::host_cholesky::{cholesky, solve_vector};
-use crate::host_symmetric::{Scalar, add_scaled, contiguous, dot, mirrored, threads, times_vector};
+use crate::host_symmetric::{Scalar, add_scaled, contiguous, dot, mirrored, parts, times_vector};
 
 /// The two ends of the spectrum of a positive definite matrix.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ impl Ends {
         let nothing = Mat::zeros(lower.nrows(), 0);
         let below = || least(&mirrored(cholesky(lower.clone(), Par::Seq)?), &nothing);
         let above = || greatest(lower);
-        let (least, greatest) = match threads(lower.nrows().pow(3) / 6) {
+        let (least, greatest) = match parts(lower.nrows().pow(3) / 6) {
             Par::Seq => (below(), above()),
             _ => rayon::join(below, above),
         };

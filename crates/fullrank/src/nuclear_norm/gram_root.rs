@@ -13,9 +13,8 @@
 //!
 //! # Accuracy
 //!
-//! There are as many poles as the spectrum needs: its [ends](Ends) are bounded first. They give the
-//! singular value `t` the push `f(t)` in place of 1, `|f - 1| <= e`. `tr H = sum t f` is as far off as
-//! that, but
+//! There are as many poles as the spectrum needs. They give the singular value `t` the push `f(t)` in
+//! place of 1, `|f - 1| <= e`. `tr H = sum t f` is as far off as that, but
 //!
 //! ```text
 //! (3 tr H - <H, Q H>) / 2 = sum t (3 f - f^3) / 2 = sum t (1 - 3/2 (f - 1)^2 - ..)
@@ -26,17 +25,17 @@
 //!
 //! # Precision
 //!
-//! Squaring `Y` into its Gram matrix doubles the digits that small singular values need. What keeps
-//! the work in f32:
+//! Squaring `Y` into its Gram matrix doubles the digits that small singular values need. In f32, where
+//! the noise is 1e-7 of the largest eigenvalue, there are enough of them for
 //!
-//! - A batch whose condition number is below 100 needs no more (its least eigenvalue is a thousand
-//!   times the noise).
-//! - A few singular values far below the others, as square random batches have, are
-//!   [lifted](super::lifted): the matrix gets its greatest eigenvalue in their place, and they come from
-//!   the batch itself.
-//! - Any other batch gets a Gram matrix in f64. A pole does not see what is far below its shift: only the
-//!   poles of small shift are computed in f64. What rounding then does to the pushes of the smallest
-//!   singular values is measured by the caller.
+//! - a batch whose condition number is below 100 by the [ends](Ends) of its spectrum: its least eigenvalue
+//!   is a thousand times the noise;
+//! - one that is so but for a few singular values far below the others, as square random batches have
+//!   them. These are [lifted](super::lifted): the matrix gets its greatest eigenvalue in their place, and
+//!   they come from the batch itself.
+//!
+//! Any other batch, nearly collapsed or not, gets a Gram matrix, poles and a product in f64. There every
+//! spectrum is good enough: the noise is far below `delta^2`, which no eigenvalue falls below.
 
 use faer::{Mat, MatRef, Par};
 use rayon::prelude::*;
@@ -44,11 +43,11 @@ use rayon::prelude::*;
 use super::ends::{Ends, greatest};
 use super::host::Batch;
 use super::lifted::{Lifted, Scaled};
-use super::zolotarev::InverseRoot;
+use super::zolotarev::{InverseRoot, Pole};
 use crate::host_cholesky::inverse;
 use crate::host_symmetric::{
-    Scalar, add_scaled, cast, contiguous, contiguous_mut, mirrored, symmetric_dot,
-    symmetric_product, threads, trace,
+    Scalar, add_scaled, contiguous, contiguous_mut, mirrored, parts, symmetric_dot,
+    symmetric_product, trace,
 };
 
 /// What is asked of the poles.
@@ -86,14 +85,6 @@ const DOUBLE: Accuracy = Accuracy {
 /// puts noise of about 1e-7 on a Gram matrix.
 const ENOUGH_FOR_SINGLE_GRAM: f64 = 1e-4;
 
-/// A shift of at least this share of the largest eigenvalue leaves f32 enough digits for the sum of
-/// all poles to be right to a few percent at the smallest singular values.
-const ENOUGH_FOR_SINGLE_POLE: f64 = 3e-5;
-
-/// A smallest singular value below this share of the largest makes products with `Q` lose too many
-/// digits in f32.
-const TOO_SMALL_FOR_SINGLE_PRODUCTS: f64 = 1e-4;
-
 /// A matrix with more columns than this share of its rows is taken to be ill-conditioned without
 /// trying f32 first: random ones have a condition number above 55.
 const NEARLY_SQUARE: f64 = 0.93;
@@ -106,8 +97,8 @@ pub(super) struct GramRoot {
     pub(super) lifted: Option<(Lifted, f64)>,
     /// `sum_i sqrt(s_i^2 + delta^2)`.
     pub(super) nuclear_norm: f64,
-    /// What no push exceeds, if rounding does not count.
-    pub(super) greatest_push: Option<f64>,
+    /// What no push exceeds.
+    pub(super) greatest_push: f64,
 }
 
 /// A symmetric matrix in the precision that products with it need.
@@ -138,20 +129,13 @@ impl Root {
     }
 }
 
-/// A Gram matrix, lower triangle, in one precision or both.
-enum Precision {
-    Single(Mat<f32>),
-    Double(Mat<f64>),
-    Both(Mat<f32>, Mat<f64>),
-}
-
-struct Gram {
-    matrix: Precision,
-    /// A lower bound of the eigenvalues.
-    least: f64,
-    /// An upper bound of the eigenvalues.
-    greatest: f64,
-    /// What has been taken out of the matrix, which has `greatest` in its place.
+/// A Gram matrix in the precision of the poles.
+struct Gram<T> {
+    /// The lower triangle.
+    matrix: Mat<T>,
+    /// Bounds of the eigenvalues.
+    ends: Ends,
+    /// What has been taken out of the matrix, which has the greatest eigenvalue in its place.
     lifted: Option<Lifted>,
 }
 
@@ -164,7 +148,7 @@ impl GramRoot {
         delta: f64,
     ) -> Option<Self> {
         if tall.ncols() <= SMALL_RANK {
-            let gram = Gram::double(double().tall(), norm, delta)?;
+            let gram = Gram::double(double().tall(), norm, delta);
             return gram.root(SMALL, Root::Double);
         }
         let batch = Scaled {
@@ -172,143 +156,116 @@ impl GramRoot {
             norm,
             ridge: delta * delta,
         };
-        if let Some(gram) = Gram::single(batch) {
-            return gram.root(SINGLE, Root::Single);
+        match Gram::single(batch) {
+            Some(gram) => gram.root(SINGLE, Root::Single),
+            None => Gram::double(double().tall(), norm, delta).root(SINGLE, Root::Double),
         }
-        let gram = Gram::both(double().tall(), norm, delta)?;
-        let root = if (gram.least / gram.greatest).sqrt() < TOO_SMALL_FOR_SINGLE_PRODUCTS {
-            gram.root(SINGLE, Root::Double)
-        } else {
-            gram.root(SINGLE, Root::Single)
-        };
-        root.map(|root| Self {
-            greatest_push: None,
-            ..root
-        })
     }
 
     /// For `Y = tall / norm` of Frobenius norm 1, in f64.
     pub(super) fn double(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Option<Self> {
-        Gram::double(tall, norm, delta)?.root(DOUBLE, Root::Double)
+        Gram::double(tall, norm, delta).root(DOUBLE, Root::Double)
     }
 }
 
-impl Gram {
-    /// In f32 alone, if that is enough, with or without lifting.
+impl Gram<f32> {
+    /// If f32 is enough, with or without lifting.
     fn single(batch: Scaled<'_>) -> Option<Self> {
         let tall = batch.tall;
-        let enough = |least: f64, greatest: f64| {
-            least.is_finite() && least >= ENOUGH_FOR_SINGLE_GRAM * greatest
+        let enough = |ends: &Ends| {
+            ends.least.is_finite() && ends.least >= ENOUGH_FOR_SINGLE_GRAM * ends.greatest
         };
-        let mut gram = ridged_gram(tall, batch.norm, batch.ridge);
+        let mut matrix = ridged_gram(tall, batch.norm, batch.ridge);
         let nearly_square = tall.ncols() as f64 > NEARLY_SQUARE * tall.nrows() as f64;
-        let ends = (!nearly_square).then(|| Ends::of(&gram)).flatten();
-        let (least, greatest, lifted) = match ends {
-            Some(Ends { least, greatest }) if enough(least, greatest) => (least, greatest, None),
+        let ends = (!nearly_square).then(|| Ends::of(&matrix)).flatten();
+        let (ends, lifted) = match ends {
+            Some(ends) if enough(&ends) => (ends, None),
             _ => {
-                let greatest = greatest(&gram)?;
-                let (lifted, least) = Lifted::out_of(&mut gram, batch, greatest)?;
-                (least, greatest, Some(lifted))
+                let greatest = greatest(&matrix)?;
+                let floor = ENOUGH_FOR_SINGLE_GRAM * greatest;
+                if !Lifted::may_help(&matrix, greatest, floor) {
+                    return None;
+                }
+                let (lifted, least) = Lifted::out_of(&mut matrix, batch, greatest)?;
+                (Ends { least, greatest }, Some(lifted))
             }
         };
-        enough(least, greatest).then_some(Self {
-            matrix: Precision::Single(gram),
-            least,
-            greatest,
+        enough(&ends).then_some(Self {
+            matrix,
+            ends,
             lifted,
         })
     }
+}
 
-    fn double(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Option<Self> {
-        let gram = ridged_gram(tall, norm, delta * delta);
-        Self::with_ends(Ends::of(&gram)?, Precision::Double(gram))
-    }
-
-    /// In both precisions.
-    fn both(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Option<Self> {
-        let gram = ridged_gram(tall, norm, delta * delta);
-        Self::with_ends(Ends::of(&gram)?, Precision::Both(cast(&gram), gram))
-    }
-
-    fn with_ends(ends: Ends, matrix: Precision) -> Option<Self> {
-        Some(Self {
+impl Gram<f64> {
+    /// Of any spectrum: its ends are bounded closely, for the sake of fewer poles, but never beyond what
+    /// holds for every Gram matrix.
+    fn double(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Self {
+        let matrix = ridged_gram(tall, norm, delta * delta);
+        let (least, greatest) = (delta * delta, trace(&matrix));
+        let ends = match Ends::of(&matrix) {
+            Some(ends) => Ends {
+                least: ends.least.max(least),
+                greatest: ends.greatest.min(greatest),
+            },
+            None => Ends { least, greatest },
+        };
+        Self {
             matrix,
-            least: ends.least,
-            greatest: ends.greatest,
+            ends,
             lifted: None,
-        })
+        }
     }
 }
 
-/// `(A + c)^{-1}`, lower triangle.
-enum Inverse {
-    Single(Mat<f32>),
-    Double(Mat<f64>),
-}
-
-impl Gram {
+impl<T: Scalar> Gram<T> {
     fn size(&self) -> usize {
-        match &self.matrix {
-            Precision::Single(gram) => gram.nrows(),
-            Precision::Double(gram) | Precision::Both(_, gram) => gram.nrows(),
-        }
+        self.matrix.nrows()
     }
 
-    /// `(G / u + shift)^{-1}` in the precision the shift needs.
-    fn shifted_inverse(&self, shift: f64, par: Par) -> Option<Inverse> {
-        match &self.matrix {
-            Precision::Both(gram, _) if shift >= ENOUGH_FOR_SINGLE_POLE => {
-                self.inverse_of(gram, shift, par).map(Inverse::Single)
-            }
-            Precision::Single(gram) => self.inverse_of(gram, shift, par).map(Inverse::Single),
-            Precision::Double(gram) | Precision::Both(_, gram) => {
-                self.inverse_of(gram, shift, par).map(Inverse::Double)
-            }
-        }
-    }
-
-    fn inverse_of<T: Scalar>(&self, gram: &Mat<T>, shift: f64, par: Par) -> Option<Mat<T>> {
-        let scale = T::from_f64(self.greatest.recip());
-        let mut shifted = Mat::zeros(gram.nrows(), gram.ncols());
+    /// `(G / u + shift)^{-1}`, lower triangle.
+    fn shifted_inverse(&self, shift: f64, par: Par) -> Option<Mat<T>> {
+        let scale = T::from_f64(self.ends.greatest.recip());
+        let mut shifted = Mat::zeros(self.size(), self.size());
         for (j, column) in shifted.col_iter_mut().enumerate() {
             let column = &mut contiguous_mut(column)[j..];
-            add_scaled(column, scale, &contiguous(gram, j)[j..]);
+            add_scaled(column, scale, &contiguous(&self.matrix, j)[j..]);
             column[0] += T::from_f64(shift);
         }
         inverse(shifted, par)
     }
 
-    /// One for each pole; side by side, the threads shared among them.
-    fn inverses(&self, poles: &InverseRoot) -> Option<Vec<Inverse>> {
-        let poles = &poles.poles;
-        match threads(self.size().pow(3) * poles.len()) {
-            Par::Seq => (poles.iter())
-                .map(|pole| self.shifted_inverse(pole.shift, Par::Seq))
-                .collect(),
-            par => {
-                let share = Par::rayon(par.degree().div_ceil(poles.len()));
-                (poles.par_iter())
-                    .map(|pole| self.shifted_inverse(pole.shift, share))
-                    .collect()
-            }
+    /// One for each pole, side by side; large ones are divided as well.
+    fn inverses(&self, poles: &InverseRoot) -> Option<Vec<Mat<T>>> {
+        const LARGE: usize = 1024;
+        let size = self.size();
+        let own = match size {
+            ..LARGE => Par::Seq,
+            _ => parts(size.pow(3)),
+        };
+        let inverse = |pole: &Pole| self.shifted_inverse(pole.shift, own);
+        match parts(size.pow(3) * poles.poles.len()) {
+            Par::Seq => poles.poles.iter().map(inverse).collect(),
+            _ => poles.poles.par_iter().map(inverse).collect(),
         }
     }
 
-    /// The root, with products in `T`.
-    fn root<T: Scalar>(self, accuracy: Accuracy, wrap: fn(Mat<T>) -> Root) -> Option<GramRoot> {
-        let lower = (self.least / self.greatest).min(1.0).sqrt();
+    /// The root, in the precision of the poles.
+    fn root(self, accuracy: Accuracy, wrap: fn(Mat<T>) -> Root) -> Option<GramRoot> {
+        let lower = (self.ends.least / self.ends.greatest).min(1.0).sqrt();
         let poles = InverseRoot::new(lower, accuracy.push);
         let inverses = self.inverses(&poles)?;
 
         // Q by the eigenvalues of A is Q by those of the Gram matrix times the root of u.
-        let bound = self.greatest;
+        let bound = self.ends.greatest;
         let scale = poles.scale / bound.sqrt();
         let mut sum = self.trace_of_half(&poles, &inverses);
         let mut root = self.combine(|j, root: &mut [T]| {
             // Q = M (1 + sum_j a_j X_j)
             root[0] = T::from_f64(scale);
             for (pole, inverse) in poles.poles.iter().zip(&inverses) {
-                inverse.add_column(j, scale * pole.residue, root);
+                add_column(inverse, j, scale * pole.residue, root);
             }
         });
         root = mirrored(root);
@@ -316,10 +273,10 @@ impl Gram {
         if correct {
             let half = self.combine(|j, half: &mut [T]| {
                 // H = M (A + sum_j a_j (1 - c_j X_j))
-                self.add_column(j, poles.scale / bound, half);
+                add_column(&self.matrix, j, poles.scale / bound, half);
                 for (pole, inverse) in poles.poles.iter().zip(&inverses) {
                     let factor = poles.scale * pole.residue;
-                    inverse.add_column(j, -factor * pole.shift, half);
+                    add_column(inverse, j, -factor * pole.shift, half);
                     half[0] += T::from_f64(factor);
                 }
             });
@@ -328,7 +285,7 @@ impl Gram {
                 root.as_ref(),
                 half.as_ref(),
                 bound.sqrt(),
-                threads(self.size().pow(3) / 2),
+                parts(self.size().pow(3) / 2),
             );
             sum = 1.5 * sum - 0.5 * symmetric_dot(&half, &cube);
         }
@@ -347,71 +304,40 @@ impl Gram {
             root: wrap(root),
             lifted,
             nuclear_norm,
-            greatest_push: Some(push),
+            greatest_push: push,
         })
     }
 
     /// `tr H`, in f64.
-    fn trace_of_half(&self, poles: &InverseRoot, inverses: &[Inverse]) -> f64 {
-        let (size, bound) = (self.size(), self.greatest);
-        let own = match &self.matrix {
-            Precision::Single(gram) => trace(gram),
-            Precision::Double(gram) | Precision::Both(_, gram) => trace(gram),
-        };
-        let sum = poles.poles.iter().zip(inverses).map(|(pole, inverse)| {
-            let trace = match inverse {
-                Inverse::Single(inverse) => trace(inverse),
-                Inverse::Double(inverse) => trace(inverse),
-            };
-            pole.residue * (size as f64 - pole.shift * trace)
-        });
-        poles.scale * (own / bound + sum.sum::<f64>())
+    fn trace_of_half(&self, poles: &InverseRoot, inverses: &[Mat<T>]) -> f64 {
+        let size = self.size() as f64;
+        let sum = (poles.poles.iter().zip(inverses))
+            .map(|(pole, inverse)| pole.residue * (size - pole.shift * trace(inverse)));
+        poles.scale * (trace(&self.matrix) / self.ends.greatest + sum.sum::<f64>())
     }
 
     /// The symmetric matrix whose columns, from the diagonal down, `fill` adds up; its lower triangle.
-    fn combine<T: Scalar>(&self, fill: impl Fn(usize, &mut [T]) + Sync) -> Mat<T> {
+    fn combine(&self, fill: impl Fn(usize, &mut [T]) + Sync) -> Mat<T> {
         let mut matrix = Mat::<T>::zeros(self.size(), self.size());
         let fill = |(j, column)| fill(j, &mut contiguous_mut(column)[j..]);
-        match threads(4 * self.size().pow(2)) {
+        match parts(4 * self.size().pow(2)) {
             Par::Seq => matrix.col_iter_mut().enumerate().for_each(fill),
             _ => matrix.par_col_iter_mut().enumerate().for_each(fill),
         }
         matrix
     }
-
-    /// Adds `factor` times the part of column `j` from the diagonal down.
-    fn add_column<T: Scalar>(&self, j: usize, factor: f64, to: &mut [T]) {
-        match &self.matrix {
-            Precision::Single(gram) => add(&contiguous(gram, j)[j..], factor, to),
-            Precision::Double(gram) | Precision::Both(_, gram) => {
-                add(&contiguous(gram, j)[j..], factor, to);
-            }
-        }
-    }
 }
 
-impl Inverse {
-    /// Adds `factor` times the part of column `j` from the diagonal down.
-    fn add_column<T: Scalar>(&self, j: usize, factor: f64, to: &mut [T]) {
-        match self {
-            Self::Single(inverse) => add(&contiguous(inverse, j)[j..], factor, to),
-            Self::Double(inverse) => add(&contiguous(inverse, j)[j..], factor, to),
-        }
-    }
-}
-
-fn add<T: Scalar, S: Scalar>(from: &[S], factor: f64, to: &mut [T]) {
-    let factor = T::from_f64(factor);
-    for (to, &from) in to.iter_mut().zip(from) {
-        *to += factor * T::from_f64(from.into());
-    }
+/// Adds `factor` times the part of column `j` from the diagonal down.
+fn add_column<T: Scalar>(from: &Mat<T>, j: usize, factor: f64, to: &mut [T]) {
+    add_scaled(to, T::from_f64(factor), &contiguous(from, j)[j..]);
 }
 
 /// `Y^T Y + ridge` for `Y = tall / norm`, lower triangle.
 fn ridged_gram<T: Scalar>(tall: MatRef<'_, T>, norm: f64, ridge: f64) -> Mat<T> {
     let scale = (norm * norm).recip();
     let (rows, size) = tall.shape();
-    let par = threads(rows * size * size / 2);
+    let par = parts(rows * size * size / 2);
     let mut gram = symmetric_product(tall.transpose(), tall, scale, par);
     for j in 0..size {
         gram[(j, j)] += T::from_f64(ridge);

@@ -6,16 +6,15 @@
 use std::borrow::Cow;
 
 use faer::linalg::matmul::matmul;
-use faer::prelude::{Reborrow, ReborrowMut};
+use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef};
 use rayon::prelude::*;
 
 use super::gram_root::{GramRoot, Root};
-use super::lanczos::largest_eigenpairs;
 use super::lifted::Lifted;
 use crate::host_matrix::{HostMatrix, tall};
 use crate::host_memory::keep_freed;
-use crate::host_symmetric::{Scalar, cast, precise_dot, threads};
+use crate::host_symmetric::{Scalar, cast, parts, precise_dot};
 
 /// The approximation may push a little too hard; not more than this.
 const GREATEST_PUSH: f64 = 1.0005;
@@ -100,18 +99,19 @@ impl Entry for f64 {
 }
 
 fn multiply<T: Scalar>(a: MatRef<'_, T>, b: &Mat<T>, scale: f64, product: MatMut<'_, T>) {
-    let par = threads(a.nrows() * a.ncols() * b.ncols());
+    let par = parts(a.nrows() * a.ncols() * b.ncols());
     matmul(product, Accum::Replace, a, b, T::from_f64(scale), par);
 }
 
-/// The smoothed nuclear norm of a batch and its gradient.
+/// The smoothed nuclear norm of a batch, by the number of singular values, and its gradient.
 pub(super) struct Solution<T> {
-    pub(super) value: f64,
+    /// `N / r`
+    pub(super) mean: f64,
+    /// `dN/dY`
     pub(super) gradient: Option<HostMatrix<T>>,
 }
 
-/// `N` of the row-major matrix `entries`, shape `[batch, dim]`, and its gradient;
-/// `delta = smoothing ||Y||_F`.
+/// For the row-major matrix `entries`, shape `[batch, dim]`; `delta = smoothing ||Y||_F`.
 ///
 /// [`None`] if its Gram matrix has no Cholesky factor, which takes more rounding than f64 has.
 pub(super) fn nuclear_norm<T: Entry>(
@@ -121,26 +121,23 @@ pub(super) fn nuclear_norm<T: Entry>(
     gradient: bool,
 ) -> Option<Solution<T>> {
     keep_freed();
-    let norm = frobenius_norm(entries);
+    let (exponent, norm, entries) = scaled(entries);
     if norm == 0.0 || !norm.is_finite() {
         // Nothing to spread; or a NaN, which must stay visible.
         let nothing = norm * 0.0;
         return Some(Solution {
-            value: nothing,
+            mean: nothing,
             gradient: gradient.then(|| HostMatrix {
                 entries: vec![T::from_f64(nothing); entries.len()],
                 shape,
             }),
         });
     }
-    let matrix = Batch {
-        entries: Cow::Borrowed(entries),
-        shape,
-    };
+    let matrix = Batch { entries, shape };
 
     let root = T::gram_root(&matrix, norm, smoothing)?;
     Some(Solution {
-        value: norm * root.nuclear_norm,
+        mean: norm * root.nuclear_norm / shape[0].min(shape[1]) as f64 * 2f64.powi(exponent),
         gradient: match gradient {
             true => Some(gradient_of(&matrix, norm, smoothing, root)?),
             false => None,
@@ -174,36 +171,15 @@ fn gradient_of<T: Entry>(
     } else {
         out
     };
-    let damping = greatest_push.map_or(1.0, |push| (GREATEST_PUSH / push).min(1.0));
+    let damping = (GREATEST_PUSH / greatest_push).min(1.0);
     T::times_root(matrix, &root, damping / norm, out.rb_mut());
     if let Some((lifted, there)) = lifted {
         T::add_lifted(&lifted, out.rb_mut(), damping, there + shift)?;
-    }
-    if greatest_push.is_none() {
-        damp(out);
     }
     Some(HostMatrix {
         entries,
         shape: matrix.shape,
     })
-}
-
-/// Scales the pushes, the singular values of `gradient`, down to where none is too large.
-fn damp<T: Scalar>(mut gradient: MatMut<'_, T>) {
-    const STEPS: usize = 4;
-    let (rows, rank) = gradient.shape();
-    let square = |x: &[f64]| {
-        let vector = Mat::from_fn(rank, 1, |i, _| T::from_f64(x[i]));
-        let mut image = Mat::zeros(rows, 1);
-        multiply(gradient.rb(), &vector, 1.0, image.as_mut());
-        let mut back = Mat::zeros(rank, 1);
-        multiply(gradient.rb().transpose(), &image, 1.0, back.as_mut());
-        (0..rank).map(|i| back[(i, 0)].into()).collect()
-    };
-    let push = largest_eigenpairs(rank, STEPS, 0, square).map(|pairs| pairs[0].bound().sqrt());
-    if let Some(push) = push.filter(|push| *push > GREATEST_PUSH) {
-        gradient *= faer::Scale(T::from_f64(GREATEST_PUSH / push));
-    }
 }
 
 /// In f64, the same whatever the number of threads.
@@ -216,4 +192,26 @@ fn frobenius_norm<T: Scalar>(entries: &[T]) -> f64 {
         _ => blocks.map(|block| precise_dot(block, block)).collect(),
     };
     squares.into_iter().sum::<f64>().sqrt()
+}
+
+/// The entries, their Frobenius norm, and the power of 2 that both have been divided by: 0, the entries
+/// as they are, unless their squares would leave the range of the type.
+fn scaled<T: Scalar>(entries: &[T]) -> (i32, f64, Cow<'_, [T]>) {
+    const SAFE: std::ops::Range<f64> = 1e-10..1e10;
+    let norm = frobenius_norm(entries);
+    if SAFE.contains(&norm) || norm.is_nan() {
+        return (0, norm, Cow::Borrowed(entries));
+    }
+    let size = |x: &T| -> f64 { (*x).into().abs() };
+    let largest = entries.iter().map(size).fold(0.0, f64::max);
+    if largest == 0.0 || largest.is_infinite() {
+        return (0, largest, Cow::Borrowed(entries));
+    }
+    // Within the range of f64 itself: of its largest numbers the root of the norm is not.
+    let exponent = (largest.log2().floor() as i32).clamp(-1000, 1000);
+    let factor = 2f64.powi(-exponent);
+    let entries: Vec<T> = (entries.iter())
+        .map(|&x| T::from_f64(x.into() * factor))
+        .collect();
+    (exponent, frobenius_norm(&entries), Cow::Owned(entries))
 }

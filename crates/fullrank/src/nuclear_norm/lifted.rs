@@ -30,11 +30,11 @@ use super::ends::least;
 use super::lanczos::noise;
 use crate::host_cholesky::cholesky;
 use crate::host_symmetric::{
-    add_scaled, cast, contiguous, contiguous_mut, dot, eigenpairs, mirrored, slice,
-    symmetric_product, threads,
+    add_scaled, cast, contiguous, contiguous_mut, dot, eigenpairs, mirrored, parts, slice,
+    symmetric_product, trace,
 };
 
-/// Columns of a block, but for very large batches, which have more small singular values.
+/// The columns of a block, but for very large batches, which have more small singular values.
 const BLOCK: usize = 8;
 
 /// Blocks of the Krylov space.
@@ -69,6 +69,14 @@ pub(super) struct Lifted {
 }
 
 impl Lifted {
+    /// Whether lifting can leave a Gram matrix of this greatest eigenvalue no eigenvalue below `enough`: not
+    /// if its trace is less than the others would make. So a nearly collapsed batch is seen at once.
+    pub(super) fn may_help(gram: &Mat<f32>, greatest: f64, enough: f64) -> bool {
+        let size = gram.nrows();
+        let others = size - 1 - block(size) * BLOCKS / 2;
+        trace(gram) >= greatest + enough * others as f64
+    }
+
     /// Takes out of `gram`, of the greatest eigenvalue `greatest`, what is worth it; also a lower bound
     /// of the eigenvalues that are left. [`None`] if there is too much of it to be found.
     pub(super) fn out_of(
@@ -83,8 +91,7 @@ impl Lifted {
             shifted[(j, j)] += tau as f32;
         }
         let factor = mirrored(cholesky(shifted, Par::Seq)?);
-        let block = BLOCK.max(size / 64);
-        let pairs = RitzPairs::on(&krylov_space(&factor, block)?, batch)?;
+        let pairs = RitzPairs::on(&krylov_space(&factor)?, batch)?;
         let count = pairs.worth_lifting()?;
         let residuals = pairs.residuals.subcols(0, count).to_owned();
         let lifted = Self {
@@ -124,7 +131,7 @@ impl Lifted {
     ) -> Option<()> {
         let (rows, size) = product.shape();
         let count = self.count();
-        let par = threads(rows * size * count);
+        let par = parts(rows * size * count);
         let (one, images) = (1.0, self.images.as_ref());
 
         // P^T W for the product P with the rest, scaled.
@@ -191,7 +198,7 @@ impl RitzPairs {
         let (all, count) = (space.ncols(), space.ncols() / 2);
         let scale = batch.norm.recip() as f32;
         let mut images = Mat::<f32>::zeros(rows, all);
-        let par = threads(rows * size * all);
+        let par = parts(rows * size * all);
         matmul(&mut images, Accum::Replace, batch.tall, space, scale, par);
         let (mut eigenvalues, turn) = eigenpairs(&gram_of(&images))?;
         eigenvalues.truncate(count);
@@ -208,7 +215,7 @@ impl RitzPairs {
             let column = contiguous_mut(residuals.col_mut(j));
             add_scaled(column, -eigenvalue as f32, contiguous(&vectors, j));
         }
-        let (turned, par) = (batch.tall.transpose(), threads(rows * size * count));
+        let (turned, par) = (batch.tall.transpose(), parts(rows * size * count));
         matmul(&mut residuals, Accum::Add, turned, &images, scale, par);
         eigenvalues.iter_mut().for_each(|x| *x += batch.ridge);
         Some(Self {
@@ -233,10 +240,15 @@ impl RitzPairs {
     }
 }
 
+/// Columns of a block.
+fn block(size: usize) -> usize {
+    BLOCK.max(size / 64).min(size / BLOCKS)
+}
+
 /// An orthonormal basis of the space that the first powers of the inverse make of a pseudo-random block.
-fn krylov_space(factor: &Mat<f32>, block: usize) -> Option<Mat<f32>> {
+fn krylov_space(factor: &Mat<f32>) -> Option<Mat<f32>> {
     let size = factor.nrows();
-    let block = block.min(size / BLOCKS);
+    let block = block(size);
     let start = noise(size * block, 0);
     let mut next = Mat::<f32>::from_fn(size, block, |i, j| start[j * size + i] as f32);
     let mut basis = Mat::<f32>::zeros(size, block * BLOCKS);
@@ -297,7 +309,7 @@ fn gram_of(matrix: &Mat<f32>) -> Mat<f64> {
 
 /// Adds `scale A B`, known to be symmetric in sum, to a lower triangle.
 fn add_to_lower(to: MatMut<'_, f32>, a: MatRef<'_, f32>, b: MatRef<'_, f32>, scale: f32) {
-    let par = threads(a.nrows() * a.ncols() * b.ncols() / 2);
+    let par = parts(a.nrows() * a.ncols() * b.ncols() / 2);
     triangular::matmul(
         to,
         BlockStructure::TriangularLower,

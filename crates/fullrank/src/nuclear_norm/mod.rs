@@ -28,8 +28,9 @@
 //! # How
 //!
 //! Two solvers, for two kinds of machine: [`host`] (shifted inverses of the smaller Gram matrix, as many
-//! as the spectrum needs, `c = 1e-4`) and [`polar`] (a fixed number of matrix products on the device, no
-//! read-back, `c = 8e-4`: a smaller one would take more of them).
+//! as the spectrum needs, `c = 1e-4`, and `5e-8 r` above `r = 2000`, for `delta^2` has to stay above the
+//! noise of f64) and [`polar`] (a fixed number of matrix products on the device, no read-back, `c = 8e-4`:
+//! a smaller one would take more of them).
 
 #[cfg(feature = "host-solver")]
 mod ends;
@@ -61,13 +62,18 @@ use crate::surrogate::scalar;
 #[cfg(feature = "host-solver")]
 const HOST_SMOOTHING: f64 = 1e-4;
 
+/// The least `delta` on the host as a share of `||Y||_F`: its square is well above the noise of a Gram
+/// matrix in f64.
+#[cfg(feature = "host-solver")]
+const LEAST_HOST_SMOOTHING: f64 = 5e-8;
+
 /// `delta` as a share of `||Y||_F / r`, on the device.
 const DEVICE_SMOOTHING: f64 = 8e-4;
 
-/// `N(embeddings)` and its gradient.
+/// `N(embeddings) / r` and its gradient.
 ///
-/// A zero matrix has value and gradient zero; a NaN anywhere makes both NaN.
-pub(crate) fn nuclear_norm(
+/// A zero matrix has value and gradient zero; a NaN or an infinity anywhere makes both NaN.
+pub(crate) fn mean_singular_value(
     embeddings: &Tensor<2>,
     gradient: bool,
     solver: SvMaxSolver,
@@ -77,29 +83,32 @@ pub(crate) fn nuclear_norm(
     #[cfg(feature = "host-solver")]
     if solver.on_host(&embeddings.device()) {
         let evaluation = match embeddings.dtype() {
-            DType::F64 => on_host::<f64>(embeddings, HOST_SMOOTHING / rank, gradient),
-            _ => on_host::<f32>(embeddings, HOST_SMOOTHING / rank, gradient),
+            DType::F64 => on_host::<f64>(embeddings, rank, gradient),
+            _ => on_host::<f32>(embeddings, rank, gradient),
         };
         if let Some(evaluation) = evaluation {
             return evaluation;
         }
     }
     let _ = solver;
-    polar::nuclear_norm(embeddings, DEVICE_SMOOTHING / rank, gradient)
+    polar::mean_singular_value(embeddings, DEVICE_SMOOTHING / rank, gradient)
 }
 
 /// By the host solver; [`None`] in the one case that it gives up.
 #[cfg(feature = "host-solver")]
 fn on_host<T: host::Entry>(
     embeddings: &Tensor<2>,
-    smoothing: f64,
+    rank: f64,
     gradient: bool,
 ) -> Option<Evaluation<1>> {
     let shape = embeddings.dims();
     let data = embeddings.clone().into_data();
+    let smoothing = (HOST_SMOOTHING / rank).max(LEAST_HOST_SMOOTHING);
     let solution = host::nuclear_norm(entries::<T>(&data), shape, smoothing, gradient)?;
     Some(Evaluation {
-        value: scalar(embeddings, solution.value),
-        coefficients: (solution.gradient).map(|gradient| [gradient.into_tensor(embeddings)]),
+        // Divided before it is rounded to the type, whose range the sum may leave.
+        value: scalar(embeddings, solution.mean),
+        coefficients: (solution.gradient)
+            .map(|gradient| [gradient.into_tensor(embeddings).mul_scalar(1.0 / rank)]),
     })
 }

@@ -12,9 +12,10 @@ use burn::tensor::{DType, Tensor};
 
 use super::minimax::steps_to_one;
 use crate::surrogate::Evaluation;
+use crate::unit_rows::safe_scale;
 
-/// `N(embeddings)` and its gradient; `delta = smoothing ||Y||_F`.
-pub(super) fn nuclear_norm(
+/// `N(embeddings) / r` and its gradient; `delta = smoothing ||Y||_F`.
+pub(super) fn mean_singular_value(
     embeddings: &Tensor<2>,
     smoothing: f64,
     gradient: bool,
@@ -29,6 +30,9 @@ pub(super) fn nuclear_norm(
     };
     let [rows, rank] = tall.dims();
 
+    // So that no square leaves the range of the type; 1 for most batches.
+    let scale = safe_scale(tall.clone().abs().max());
+    let tall = tall / scale.clone().unsqueeze::<2>();
     let norm = tall.clone().square().sum().sqrt();
     // A zero matrix stays zero.
     let divisor = norm.clone().mask_fill(norm.clone().equal_elem(0.0), 1.0);
@@ -43,9 +47,11 @@ pub(super) fn nuclear_norm(
         .sum()
         .mul_scalar(smoothing);
 
-    let value = ((unit.clone() * upper.clone()).sum() + ridge_share.clone()) * norm;
+    let mean = 1.0 / rank as f64;
+    let sum = ((unit.clone() * upper.clone()).sum() + ridge_share.clone()) * norm;
+    let value = sum.mul_scalar(mean) * scale;
     let coefficients = gradient.then(|| {
-        let coefficients = upper + unit * ridge_share.unsqueeze::<2>();
+        let coefficients = (upper + unit * ridge_share.unsqueeze::<2>()).mul_scalar(mean);
         [if wide {
             coefficients.transpose()
         } else {

@@ -1,9 +1,9 @@
 //! Input no training should see, and some does.
 
 use burn::tensor::{DType, Device, Tensor};
-use fullrank::{RegularizerConfig, SvMax, SvMaxConfig, SvMaxForm, VarianceConfig};
+use fullrank::{RegularizerConfig, SvMax, SvMaxConfig, SvMaxForm, SvMaxSolver, VarianceConfig};
 
-use crate::matrices::{Loss, Matrix, number, regimes};
+use crate::matrices::{Loss, Matrix, f64_device, number, regimes};
 
 fn assert_finite(e: &Matrix, what: &str) {
     let device = Device::default();
@@ -47,15 +47,178 @@ fn finite_on_anything_finite() {
     }
 }
 
-/// A row below 1e-12 stays zero and gets no gradient.
+/// A row of zeros stays zero and gets no gradient; one of any other size is as good as any.
 #[test]
-fn a_row_of_rounding_noise_counts_as_zero() {
-    let tiny = |i: usize, x: f64| if i == 2 { 1e-14 * x } else { x };
+fn only_a_row_of_zeros_counts_as_zero() {
     let e = Matrix::normal(6, 4, 11);
-    let e = Matrix::from_fn(6, 4, |i, j| tiny(i, e.entries[4 * i + j]));
-    let gradient = Loss::all(6, 4)[0].gradient(&e, &Device::default(), DType::F32);
-    assert!(gradient.entries[8..12].iter().all(|x| *x == 0.0));
-    assert!(gradient.norm() > 0.0);
+    let with = |factor: f64| {
+        let size = |i: usize, x: f64| if i == 2 { factor * x } else { x };
+        let e = Matrix::from_fn(6, 4, |i, j| size(i, e.entries[4 * i + j]));
+        Loss::all(6, 4)[0].gradient(&e, &Device::default(), DType::F32)
+    };
+    let plain = with(1.0);
+    let zero = with(0.0);
+    assert!(zero.entries[8..12].iter().all(|x| *x == 0.0));
+    assert!(zero.norm() > 0.0);
+    let tiny = with(1e-14);
+    for (k, x) in tiny.entries.iter().enumerate() {
+        let factor = if (8..12).contains(&k) { 1e14 } else { 1.0 };
+        let error = (x - factor * plain.entries[k]).abs();
+        assert!(error <= 1e-5 * factor * plain.norm());
+    }
+}
+
+const SOLVERS: [SvMaxSolver; 2] = [SvMaxSolver::Host, SvMaxSolver::Device];
+
+/// Types with a device for them and factors whose squares they cannot hold.
+fn sizes() -> [(DType, Device, [f64; 4]); 2] {
+    [
+        (DType::F32, Device::default(), [1e-30, 1e-20, 1e20, 1e30]),
+        (DType::F64, f64_device(), [1e-200, 1e-170, 1e170, 1e200]),
+    ]
+}
+
+/// Unit rows have forgotten the size of the rows: one for all or one for each.
+#[test]
+fn svmax_of_rows_of_any_size() {
+    for (dtype, device, sizes) in sizes() {
+        let e = Matrix::normal(12, 8, 21);
+        let one_for_all = sizes.map(|size| vec![size; 12]);
+        let one_for_each: Vec<f64> = (0..12).map(|i| [sizes[i % 4], 1.0][i % 2]).collect();
+        let mixed: Vec<f64> = (0..12).map(|i| sizes[i % 4]).collect();
+        for factors in one_for_all.into_iter().chain([one_for_each, mixed]) {
+            let scaled = Matrix::from_fn(12, 8, |i, j| factors[i] * e.entries[8 * i + j]);
+            for solver in SOLVERS {
+                let svmax = SvMaxConfig::new().with_solver(solver).init();
+                let of = |e: &Matrix| {
+                    let evaluation = svmax.evaluate(e.tensor(&device, dtype));
+                    let [coefficients] = evaluation.coefficients.expect("with gradient");
+                    (number(evaluation.value), Matrix::from(coefficients))
+                };
+                let ((value, gradient), (expected, plain)) = (of(&scaled), of(&e));
+                let what = format!("{solver:?} in {dtype:?}, {factors:?}");
+                assert!(
+                    (value - expected).abs() <= 1e-5 * expected,
+                    "{what}: {value}"
+                );
+                for i in 0..12 {
+                    for k in 8 * i..8 * i + 8 {
+                        let error = factors[i] * gradient.entries[k] - plain.entries[k];
+                        assert!(error.abs() <= 1e-5 * plain.norm(), "{what}: row {i}");
+                    }
+                }
+                // On the graph as well.
+                let leaf = scaled
+                    .tensor(&device.clone().autodiff(), dtype)
+                    .require_grad();
+                let loss = svmax.forward(leaf.clone());
+                let by_graph = Matrix::from(leaf.grad(&loss.backward()).unwrap());
+                assert_eq!(by_graph.entries, gradient.entries, "{what}");
+                assert_eq!(number(loss), value, "{what}");
+            }
+        }
+    }
+}
+
+/// The largest rows of a type and, where the device keeps them, numbers below the normal ones.
+#[test]
+fn svmax_at_the_ends_of_the_range() {
+    let device = f64_device();
+    let e = Matrix::normal(9, 5, 22).map(|x| x.clamp(-3.0, 3.0));
+    for (dtype, sizes) in [(DType::F32, [1e38, 1e-39]), (DType::F64, [5e307, 1e-309])] {
+        for size in sizes {
+            let scaled = e.clone().map(|x| size * x);
+            for solver in SOLVERS {
+                let svmax = SvMaxConfig::new().with_solver(solver).init();
+                let value = |e: &Matrix| number(svmax.evaluate(e.tensor(&device, dtype)).value);
+                let (value, expected) = (value(&scaled), value(&e));
+                assert!(
+                    (value - expected).abs() <= 1e-4 * expected,
+                    "{solver:?} in {dtype:?}, {size:e}: {value}"
+                );
+            }
+        }
+    }
+}
+
+/// The rows as they are: the value has the size of the batch, the gradient none.
+#[test]
+fn the_linear_form_of_a_batch_of_any_size() {
+    for (dtype, device, sizes) in sizes() {
+        for (rows, dims) in [(12, 8), (70, 90)] {
+            let e = Matrix::normal(rows, dims, 23);
+            for solver in SOLVERS {
+                let svmax = SvMaxConfig::new()
+                    .with_form(SvMaxForm::Linear)
+                    .with_normalize(false)
+                    .with_solver(solver)
+                    .init();
+                let of = |e: &Matrix| {
+                    let evaluation = svmax.evaluate(e.tensor(&device, dtype));
+                    let [coefficients] = evaluation.coefficients.expect("with gradient");
+                    (number(evaluation.value), Matrix::from(coefficients))
+                };
+                let (expected, plain) = of(&e);
+                for size in sizes {
+                    let (value, gradient) = of(&e.clone().map(|x| size * x));
+                    let what = format!("{solver:?} in {dtype:?}, {size:e}");
+                    assert!(
+                        (value / size / expected - 1.0).abs() <= 1e-5,
+                        "{what}: {value}"
+                    );
+                    let error = gradient.zip(&plain, |x, y| x - y).norm();
+                    assert!(error <= 1e-4 * plain.norm(), "{what}: {error:e}");
+                }
+            }
+        }
+    }
+}
+
+/// The sum of the singular values is above the range of f32, their mean is not: equal rows.
+#[test]
+fn a_mean_within_the_range_of_a_sum_beyond_it() {
+    let device = Device::default();
+    let e = Matrix::from_fn(20, 20, |_, _| 1e38);
+    for solver in SOLVERS {
+        let svmax = SvMaxConfig::new()
+            .with_form(SvMaxForm::Linear)
+            .with_normalize(false)
+            .with_solver(solver)
+            .init();
+        let value = number(svmax.evaluate(e.tensor(&device, DType::F32)).value);
+        approx::assert_relative_eq!(value, -1e38, max_relative = 1e-3);
+        // Three times as many rows of three times the size: 1e38 * 9 / sqrt 3.
+        let larger = Matrix::from_fn(60, 20, |_, _| 3e38);
+        let value = number(svmax.evaluate(larger.tensor(&device, DType::F32)).value);
+        assert_eq!(value, f64::NEG_INFINITY);
+    }
+}
+
+/// Entries whose squares f32 cannot hold, in the losses of second moments: the right value, or an
+/// infinite one where f32 cannot hold it.
+#[test]
+fn moments_of_entries_of_any_size() {
+    let (single, double) = (Device::default(), f64_device());
+    for (rows, dims) in [(12, 6), (6, 12)] {
+        let e = Matrix::normal(rows, dims, 24);
+        for loss in Loss::all(rows, dims) {
+            if loss.name.starts_with("svmax") {
+                continue;
+            }
+            for size in [1e-30, 1e-20, 1e20, 1e30] {
+                let scaled = e.clone().map(|x| size * x);
+                let exact = loss.value(&scaled, &double, DType::F64);
+                let value = loss.value(&scaled, &single, DType::F32);
+                let what = format!("{} at {size:e}: {value:e} for {exact:e}", loss.name);
+                if exact.abs() > f64::from(f32::MAX) {
+                    assert!(!value.is_finite(), "{what}");
+                } else {
+                    let rounding = 1e-5 * exact.abs() + 1e-38;
+                    assert!((value - exact).abs() <= rounding, "{what}");
+                }
+            }
+        }
+    }
 }
 
 /// A loss of weight zero is zero, and on the graph all the same.
@@ -140,6 +303,26 @@ fn a_nan_is_never_hidden() {
             if loss.name.starts_with("svmax") {
                 let gradient = loss.gradient(&e, &device, DType::F32);
                 assert!(gradient.entries.iter().any(|x| x.is_nan()), "{}", loss.name);
+            }
+        }
+    }
+}
+
+/// Nor is an infinity, by SVMax: no row points there.
+#[test]
+fn an_infinity_is_never_hidden() {
+    let device = Device::default();
+    for (rows, dims) in [(6, 4), (4, 6), (70, 80)] {
+        let mut e = Matrix::normal(rows, dims, 5);
+        e.entries[1] = f64::INFINITY;
+        for loss in Loss::all(rows, dims) {
+            if loss.name.starts_with("svmax") {
+                let value = loss.value(&e, &device, DType::F32);
+                assert!(
+                    !value.is_finite(),
+                    "{} of {rows}x{dims}: {value}",
+                    loss.name
+                );
             }
         }
     }

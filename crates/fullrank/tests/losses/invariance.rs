@@ -138,3 +138,70 @@ fn barlow_twins_ignores_affine_changes() {
     let after = number(barlow.forward(e.mul_scalar(2.0).add_scalar(4.0), other));
     approx::assert_relative_eq!(before, after, max_relative = 1e-4);
 }
+
+/// Same input, same bits, whatever the number of threads: well- and ill-conditioned batches, small and
+/// large, tall and wide, of every loss.
+#[test]
+fn bits_do_not_depend_on_the_threads() {
+    let device = Device::default();
+    let one_direction = |rows, dims, noise: f64| {
+        let direction = Matrix::normal(1, dims, 31);
+        let spread = Matrix::normal(rows, dims, 32);
+        Matrix::from_fn(rows, dims, |i, j| {
+            direction.entries[j] + noise * spread.entries[i * dims + j]
+        })
+    };
+    let decay = |rows, dims| {
+        let normal = Matrix::normal(rows, dims, 33);
+        Matrix::from_fn(rows, dims, |i, j| {
+            normal.entries[i * dims + j] / (1 + j).pow(2) as f64
+        })
+    };
+    let batches = [
+        Matrix::normal(60, 40, 34),
+        Matrix::normal(150, 130, 35),
+        decay(150, 130),
+        one_direction(330, 310, 1e-3),
+        one_direction(130, 400, 1e-4),
+        decay(400, 300),
+        Matrix::normal(512, 512, 36),
+        one_direction(512, 512, 1e-5),
+        Matrix::normal(1200, 256, 37),
+    ];
+    let pools: Vec<rayon::ThreadPool> = [1, 2, 3, 5]
+        .map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build().expect("threads to start")
+        })
+        .into();
+    for e in batches {
+        for loss in Loss::all(e.rows, e.dims) {
+            // Burn's tensors alone; one of each kind will do.
+            if ["on the device", "paper", "summed", "halved", "second"]
+                .iter()
+                .any(|name| loss.name.contains(name))
+            {
+                continue;
+            }
+            let run = |pool: &rayon::ThreadPool| {
+                pool.install(|| {
+                    let value = number(loss.forward(e.tensor(&device, DType::F32)));
+                    let gradient = Matrix::from(loss.coefficients(e.tensor(&device, DType::F32)));
+                    let gradient = gradient.entries.into_iter().map(f64::to_bits);
+                    (value.to_bits(), gradient.collect::<Vec<u64>>())
+                })
+            };
+            let first = run(&pools[0]);
+            for pool in &pools[1..] {
+                assert!(
+                    run(pool) == first,
+                    "{} of {}x{} by {} threads",
+                    loss.name,
+                    e.rows,
+                    e.dims,
+                    pool.current_num_threads()
+                );
+            }
+        }
+    }
+}
