@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use fullrank::Bounds;
+use fullrank_cli::exit::print;
 
 /// The bounds of the mean singular value of a batch of unit rows
 ///
@@ -22,12 +23,11 @@ pub(crate) struct BoundsArgs {
 
 pub(crate) fn run(args: &BoundsArgs) -> Result<()> {
     let bounds = Bounds::new(usize::try_from(args.batch)?, usize::try_from(args.dim)?);
-    if args.json {
-        println!("{}", serde_json::to_string(&bounds)?);
-    } else {
-        println!("lower  {}   rank one: collapse", bounds.lower);
-        println!("upper  {}   flat spectrum", bounds.upper);
-        println!("rank   {}", bounds.rank);
-    }
-    Ok(())
+    print(&match args.json {
+        true => serde_json::to_string(&bounds)? + "\n",
+        false => format!(
+            "lower  {}   rank one: collapse\nupper  {}   flat spectrum\nrank   {}\n",
+            bounds.lower, bounds.upper, bounds.rank
+        ),
+    })
 }

@@ -9,7 +9,10 @@ use fullrank::diagnostics::{
     Accumulator, COLLAPSED_BELOW, DEAD_BELOW, DEAD_SHARE_ABOVE, Diagnostics, DiagnosticsError,
     NonFinite, PARTLY_COLLAPSED_BELOW,
 };
+use fullrank_cli::exit::print;
 use fullrank_train::report::{Embedding, Report, RowSample, inspect_report};
+use fullrank_train::run::files::{Output, OutputKind, check_outputs};
+use fullrank_train::run::progress::note;
 use serde_json::{Map, Value, json};
 
 use crate::embeddings::{self, Sink};
@@ -40,6 +43,9 @@ pub(crate) struct InspectArgs {
     /// Also write a report with pictures, one HTML file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Let the report replace a file that is no report
+    #[arg(long, requires = "html")]
+    force: bool,
 }
 
 fn thresholds() -> String {
@@ -63,6 +69,15 @@ enum Found {
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
+    if let Some(path) = &args.html {
+        let inputs = args.files.iter().chain(&args.labels).map(PathBuf::as_path);
+        let kind = OutputKind::Report;
+        check_outputs(
+            &[Output { path, kind }],
+            &inputs.collect::<Vec<_>>(),
+            args.force,
+        )?;
+    }
     let labels = args.labels.as_ref().map(|path| npy::read_labels(path));
     let labels = labels.transpose()?;
     let mut inspected = Vec::new();
@@ -81,15 +96,14 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     if let (Some(path), false) = (&args.html, pictured.is_empty()) {
         report(args, &pictured)?.write(path)?;
     }
-    if args.json {
-        print_json(&inspected, args.compare)?;
-    } else {
-        print_table(&inspected, args.compare);
-    }
+    print(&match args.json {
+        true => json_text(&inspected, args.compare)?,
+        false => table_text(&inspected, args.compare),
+    })?;
     let mut code = ExitCode::SUCCESS;
     for (file, found) in &inspected {
         if let Found::NotFinite(found) = found {
-            eprintln!("Error: {file}: {found}");
+            note(&format!("error: {file}: {found}"));
             code = ExitCode::from(2);
         }
     }
@@ -187,7 +201,7 @@ impl Sink for Inspected<'_> {
     }
 }
 
-fn print_json(inspected: &[(String, Found)], compare: bool) -> Result<()> {
+fn json_text(inspected: &[(String, Found)], compare: bool) -> Result<String> {
     let mut objects = Vec::new();
     for (file, found) in inspected {
         objects.push(object(file, found)?);
@@ -204,8 +218,7 @@ fn print_json(inspected: &[(String, Found)], compare: bool) -> Result<()> {
     } else {
         None
     };
-    println!("{}", one.unwrap_or(Value::Array(values)));
-    Ok(())
+    Ok(format!("{}\n", one.unwrap_or(Value::Array(values))))
 }
 
 fn object(file: &str, found: &Found) -> Result<Map<String, Value>> {
@@ -238,15 +251,16 @@ fn difference(other: &Map<String, Value>, first: &Map<String, Value>) -> Map<Str
         .collect()
 }
 
-fn print_table(inspected: &[(String, Found)], compare: bool) {
+fn table_text(inspected: &[(String, Found)], compare: bool) -> String {
     let figures = figures(inspected);
     if figures.is_empty() {
-        return;
+        return String::new();
     }
-    println!("{}", table::table(&figures, compare));
+    let mut text = table::table(&figures, compare) + "\n";
     for (file, diagnostics) in &figures {
-        println!("{file}: {}", diagnostics.verdict().text);
+        text += &format!("{file}: {}\n", diagnostics.verdict().text);
     }
+    text
 }
 
 /// The files of which there are figures.

@@ -1,9 +1,8 @@
 //! `fullrank loss`: a loss, its terms and its gradients for given matrices.
 
-use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use clap::{Args, ValueEnum};
 use fullrank::{
@@ -11,10 +10,13 @@ use fullrank::{
     VarianceCovarianceConfig, VicRegConfig,
 };
 use fullrank_cli::device::DeviceArg;
+use fullrank_cli::exit::print;
 use fullrank_retrieval::{
     AngularConfig, ContrastiveConfig, LiftedStructureConfig, MultiSimilarityConfig, NPairConfig,
     RankingLoss, TripletConfig,
 };
+use fullrank_train::run::files::{Output, OutputKind, check_outputs};
+use fullrank_train::run::settings::checked;
 use serde_json::{Map, Value, json};
 
 use crate::{npy, settings::with_settings};
@@ -45,6 +47,9 @@ pub(crate) struct LossArgs {
     /// Write the gradient in the second view to this .npy file
     #[arg(long, value_name = "FILE", requires = "second")]
     second_gradient: Option<PathBuf>,
+    /// Let a gradient replace a file that is no .npy file
+    #[arg(long)]
+    force: bool,
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArg,
@@ -91,6 +96,7 @@ enum Loss {
 }
 
 pub(crate) fn run(args: &LossArgs) -> Result<()> {
+    check_files(args)?;
     let loss = configure(args.name, &args.set)?;
     let device = args.device.device()?.autodiff();
     let leaf = |path: &PathBuf| -> Result<Tensor<2>> {
@@ -147,12 +153,24 @@ pub(crate) fn run(args: &LossArgs) -> Result<()> {
     if args.gradient.is_some() || args.second_gradient.is_some() {
         write_gradients(args, &terms, first, second)?;
     }
-    if args.json {
-        println!("{}", Value::Object(report));
-    } else {
-        print(&report);
-    }
-    Ok(())
+    print(&match args.json {
+        true => format!("{}\n", Value::Object(report)),
+        false => text(&report),
+    })
+}
+
+/// Before anything is computed.
+fn check_files(args: &LossArgs) -> Result<()> {
+    let inputs = [
+        Some(&args.input),
+        args.second.as_ref(),
+        args.labels.as_ref(),
+    ];
+    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
+    let outputs = args.gradient.iter().chain(&args.second_gradient);
+    let kind = OutputKind::Npy;
+    let outputs: Vec<Output<'_>> = outputs.map(|path| Output { path, kind }).collect();
+    Ok(check_outputs(&outputs, &inputs, args.force)?)
 }
 
 fn configure(name: LossName, set: &[String]) -> Result<Loss> {
@@ -203,21 +221,6 @@ fn numbered(labels: &[i64]) -> Vec<i32> {
         .collect()
 }
 
-/// `init` panics on a hyper-parameter out of range, as Burn's losses do; here that is the user's error.
-fn checked<L>(init: impl FnOnce() -> L) -> Result<L> {
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    let result = panic::catch_unwind(AssertUnwindSafe(init));
-    panic::set_hook(hook);
-    result.map_err(|payload| {
-        let message = payload
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-        anyhow!(message.unwrap_or_else(|| "a hyper-parameter is out of its range".to_owned()))
-    })
-}
-
 fn report(terms: &Terms, shape: [usize; 2]) -> Result<Map<String, Value>> {
     let mut values = Map::new();
     for (name, term) in terms.iter() {
@@ -259,12 +262,12 @@ fn write_gradients(
     write(&args.second_gradient, second)
 }
 
-fn print(report: &Map<String, Value>) {
-    println!("loss   {}", report["loss"]);
+fn text(report: &Map<String, Value>) -> String {
+    let mut text = format!("loss   {}\n", report["loss"]);
     if let Value::Object(terms) = &report["terms"] {
         for (name, value) in terms {
-            println!("  {name:<20} {value}");
+            text += &format!("  {name:<20} {value}\n");
         }
     }
-    println!("shape  {}", report["shape"]);
+    text + &format!("shape  {}\n", report["shape"])
 }

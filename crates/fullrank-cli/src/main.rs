@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use fullrank_cli::exit::exit;
 
 /// Losses and measures of embedding matrices, from any framework
 #[derive(Parser)]
@@ -30,12 +31,17 @@ enum Command {
     Bounds(bounds::BoundsArgs),
 }
 
-fn main() -> Result<ExitCode> {
-    match Cli::parse().command {
-        Command::Inspect(args) => return inspect::run(&args),
-        Command::Loss(args) => loss::run(&args),
-        Command::Score(args) => score::run(&args),
-        Command::Bounds(args) => bounds::run(&args),
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    exit(|| run(&command))
+}
+
+fn run(command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::Inspect(args) => return inspect::run(args),
+        Command::Loss(args) => loss::run(args),
+        Command::Score(args) => score::run(args),
+        Command::Bounds(args) => bounds::run(args),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use fullrank_train::run::files::write_whole;
 use npyz::{NpyFile, Order, TypeChar, WriterBuilder};
 
 use crate::embeddings::npy::Header;
@@ -148,21 +149,14 @@ pub(crate) fn to_device(data: TensorData, device: &Device) -> Tensor<2> {
 ///
 /// If the file cannot be written.
 pub(crate) fn write(path: &Path, matrix: Tensor<2>) -> Result<()> {
-    write_matrix(path, matrix).with_context(|| format!("writing {}", path.display()))
-}
-
-fn write_matrix(path: &Path, matrix: Tensor<2>) -> Result<()> {
-    let name = path.file_name().context("the path names no file")?;
-    let partial = path.with_file_name(format!(".{}.partial", name.to_string_lossy()));
     let shape = matrix.dims().map(|n| n as u64);
     let data = matrix.into_data();
-    let mut file = BufWriter::new(File::create(&partial)?);
+    let mut bytes = Vec::new();
     match data.dtype() {
-        DType::F64 => write_entries::<f64>(&mut file, &shape, data.iter())?,
-        _ => write_entries::<f32>(&mut file, &shape, data.iter())?,
+        DType::F64 => write_entries::<f64>(&mut bytes, &shape, data.iter())?,
+        _ => write_entries::<f32>(&mut bytes, &shape, data.iter())?,
     }
-    file.into_inner()?.sync_all()?;
-    Ok(std::fs::rename(&partial, path)?)
+    Ok(write_whole(path, &bytes)?)
 }
 
 fn write_entries<T: npyz::AutoSerialize>(

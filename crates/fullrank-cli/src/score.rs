@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::DType;
 use clap::{Args, ValueEnum};
+use fullrank_cli::exit::print;
 use fullrank_retrieval::scores::{LabelledRows, Metric, Scores, ScoresConfig};
 use serde_json::{Map, Value, json};
 
@@ -118,12 +119,10 @@ pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
         scores.queries > 0,
         "no row has another of its label to find: there is nothing to score"
     );
-    if args.json {
-        println!("{}", report(&scores));
-    } else {
-        print(&scores);
-    }
-    Ok(())
+    print(&match args.json {
+        true => format!("{}\n", report(&scores)),
+        false => text(&scores),
+    })
 }
 
 fn report(scores: &Scores) -> Value {
@@ -142,15 +141,18 @@ fn report(scores: &Scores) -> Value {
     Value::Object(report)
 }
 
-fn print(scores: &Scores) {
+fn text(scores: &Scores) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| text += &format!("{name:<16} {value}\n");
     for (k, recall) in &scores.recall_at {
-        println!("{:<16} {recall:.4}", format!("recall_at_{k}"));
+        line(&format!("recall_at_{k}"), format!("{recall:.4}"));
     }
     for (name, score) in named(scores) {
-        println!("{name:<16} {score:.4}");
+        line(name, format!("{score:.4}"));
     }
-    println!("{:<16} {}", "queries", scores.queries);
-    println!("{:<16} {}", "without_match", scores.without_match);
+    line("queries", scores.queries.to_string());
+    line("without_match", scores.without_match.to_string());
+    text
 }
 
 /// The scores that are one number, those that were computed.

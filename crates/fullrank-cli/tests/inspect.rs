@@ -477,7 +477,7 @@ fn entries_that_are_not_finite_leave_the_code_2() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
         stderr,
-        "Error: bad.npy: 2 of 8 entries are not finite (1 NaN, 1 infinite), at row 1, column 1; \
+        "error: bad.npy: 2 of 8 entries are not finite (1 NaN, 1 infinite), at row 1, column 1; \
          row 3, column 0\n"
     );
     let output = files.inspect("good.npy bad.npy bad.csv --json");

@@ -8,12 +8,18 @@ use classifier::args::Args;
 use classifier::report;
 use classifier::run::Run;
 use fullrank_cli::data::Data;
+use fullrank_cli::exit::{exit, print};
+use fullrank_train::run::progress::show;
 use fullrank_train::run::stop::Stop;
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let args = Args::parse();
+    exit(|| run(&args))
+}
+
+fn run(args: &Args) -> Result<ExitCode> {
     if args.print_config {
-        print!("{}", args.run_config()?.to_json()?);
+        print(&args.run_config()?.to_json()?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let device = args.run.device.device()?;
@@ -25,20 +31,22 @@ fn main() -> Result<ExitCode> {
     let data = run.config.measured_on(Data::load(&run.config.data)?)?;
     let stop = Stop::on_ctrl_c()?;
     let folder = run.directory.display();
-    println!(
-        "{} training and {} test images; results in {folder}",
+    show(&format!(
+        "{} training and {} test images; results in {folder}\n",
         data.train.len(),
         data.test.len(),
-    );
+    ));
 
     match run.execute(&data, &device, args.run.display(), &stop)? {
         Some(entries) => {
             let table = report::write(&run, &entries, &data, &device)?;
-            println!("\n{table}\nReport, table, metrics and classifiers: {folder}");
+            show(&format!(
+                "\n{table}\nReport, table, metrics and classifiers: {folder}\n"
+            ));
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            println!("{}", args.run.how_to_continue(&run.directory));
+            show(&format!("{}\n", args.run.how_to_continue(&run.directory)));
             Ok(ExitCode::from(130))
         }
     }

@@ -10,8 +10,10 @@ use fullrank_cli::data::Data;
 use fullrank_train::run::files::{read_json, write_json};
 use fullrank_train::run::folder::{self, CONFIG};
 use fullrank_train::run::history::Row;
+use fullrank_train::run::lock::RunLock;
 use fullrank_train::run::progress::show;
 use fullrank_train::run::session::Display;
+use fullrank_train::run::settings::checked;
 use fullrank_train::run::stop::Stop;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,8 @@ pub struct Run {
     pub directory: PathBuf,
     /// What is computed.
     pub config: RunConfig,
+    /// Keeps other processes out of the folder.
+    pub lock: RunLock,
 }
 
 /// What was measured on the classifier of one training.
@@ -59,19 +63,28 @@ pub struct Entry {
 const RESULT: &str = "result.json";
 
 impl Run {
-    /// A new run in a folder below `runs`, called `name` or `run-1`, `run-2` and so on. Nothing is
-    /// written before it is executed.
+    /// A new run in a folder below `runs`, called `name` or `run-1`, `run-2` and so on. It is
+    /// removed again if the run is dropped before it was executed.
     pub fn start(runs: &Path, name: Option<&str>, config: RunConfig) -> Result<Self> {
-        let directory = folder::new_run(runs, name)?;
-        Ok(Self { directory, config })
+        let lock = folder::new_run(runs, name)?;
+        Ok(Self {
+            directory: lock.folder().to_path_buf(),
+            config,
+            lock,
+        })
     }
 
     /// Opens a run to continue it: `name`, or the last numbered one.
     pub fn open(runs: &Path, name: Option<&str>) -> Result<Self> {
-        let directory = folder::last_run(runs, name)?;
+        let lock = folder::last_run(runs, name)?;
+        let directory = lock.folder().to_path_buf();
         let config = RunConfig::load(&directory.join(CONFIG))?;
         config.validate()?;
-        Ok(Self { directory, config })
+        Ok(Self {
+            directory,
+            config,
+            lock,
+        })
     }
 
     /// Trains and measures every method with every seed on every number of images. What an earlier
@@ -87,8 +100,7 @@ impl Run {
         config.validate()?;
         for &method in &config.methods {
             // These check their settings themselves.
-            config.regularizer(method);
-            config.optimizer(method).init();
+            checked(|| (config.regularizer(method), config.optimizer(method).init()))?;
         }
         folder::write_config(&self.directory, &config.to_json()?)?;
         let mut entries = Vec::new();

@@ -67,7 +67,7 @@ impl Training<'_> {
                 rows: session.rows()?,
             }));
         }
-        let first = session.first_epoch();
+        let first = session.first_epoch()?;
         let train = batches::training(config, self.train, self.seed, first, self.device);
         let loaders = (train, batches::measuring(self.test, self.device));
 

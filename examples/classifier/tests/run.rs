@@ -68,6 +68,7 @@ fn a_run_writes_every_file_and_a_stopped_one_comes_to_the_same() {
 
     let run = Run::start(folder.path(), None, config).unwrap();
     assert!(execute(&run, &Stop::new().after_epoch(2)).is_none());
+    drop(run);
     let run = Run::open(folder.path(), None).unwrap();
     assert!(execute(&run, &Stop::new().after_epoch(3)).is_none());
     let resumed = execute(&run, &Stop::new()).unwrap();

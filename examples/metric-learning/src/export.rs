@@ -1,13 +1,12 @@
 //! A trained network and its embeddings for other tools.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use burn::tensor::Tensor;
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
 use datasets::ImageSet;
-use fullrank_train::run::RunError;
+use fullrank_train::run::files::write_whole;
 use fullrank_train::run::matrix::{write_labels, write_matrix};
 
 use crate::model::Embedder;
@@ -21,15 +20,14 @@ pub const LABELS: &str = "test-labels.npy";
 
 /// Writes the network to [`NETWORK`] in `folder`; the file is whole or not there.
 pub fn network(embedder: &Embedder, folder: &Path) -> Result<()> {
-    let (partial, whole) = (folder.join("partial.safetensors"), folder.join(NETWORK));
-    let mut store = SafetensorsStore::from_file(&partial)
-        .overwrite(true)
+    let path = folder.join(NETWORK);
+    let mut store = SafetensorsStore::from_bytes(None)
         .skip_enum_variants(true)
         .with_to_adapter(BurnToPyTorchAdapter);
     let saved = embedder.save_into(&mut store);
-    saved.map_err(|error| anyhow!("writing {}: {error}", whole.display()))?;
-    fs::rename(partial, &whole).map_err(RunError::write(&whole))?;
-    Ok(())
+    let bytes = saved.and_then(|_| store.get_bytes());
+    let bytes = bytes.map_err(|error| anyhow!("writing {}: {error}", path.display()))?;
+    Ok(write_whole(&path, &bytes)?)
 }
 
 /// Writes the embeddings of the test images to [`EMBEDDINGS`] and their classes to [`LABELS`] in `folder`,

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
+use fullrank_cli::exit::{exit, print};
+use fullrank_train::run::progress::show;
 use fullrank_train::run::settings;
 use fullrank_train::run::stop::Stop;
 use metric_learning::args::{Args, Command, SweepArgs};
@@ -12,17 +14,17 @@ use metric_learning::run::Run;
 use metric_learning::sweep::{Part, Sweep};
 use metric_learning::{report, sweep};
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let args = Args::parse();
-    match &args.command {
+    exit(|| match &args.command {
         Some(Command::Sweep(grid)) => run_sweep(grid),
         None => run(&args),
-    }
+    })
 }
 
 fn run(args: &Args) -> Result<ExitCode> {
     if args.print_config {
-        print!("{}", settings::to_json(&args.run_config()?)?);
+        print(&settings::to_json(&args.run_config()?)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let device = args.run.device.device()?;
@@ -34,15 +36,17 @@ fn run(args: &Args) -> Result<ExitCode> {
     let data = Data::load(&run.config.data)?;
     let stop = Stop::on_ctrl_c()?;
     let folder = run.directory.display();
-    println!("{data}; results in {folder}");
+    show(&format!("{data}; results in {folder}\n"));
     match run.execute(&data, &device, args.run.display(), &stop)? {
         Some(entries) => {
             let table = report::write(&run, &data, &entries)?;
-            println!("\n{table}\nTable, report, plots, metrics, encoders and embeddings: {folder}");
+            show(&format!(
+                "\n{table}\nTable, report, plots, metrics, encoders and embeddings: {folder}\n"
+            ));
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            println!("{}", args.run.how_to_continue(&run.directory));
+            show(&format!("{}\n", args.run.how_to_continue(&run.directory)));
             Ok(ExitCode::from(130))
         }
     }
@@ -56,18 +60,18 @@ fn run_sweep(args: &SweepArgs) -> Result<ExitCode> {
     let grid = Sweep::open(&args.out, config)?;
     let stop = Stop::on_ctrl_c()?;
     let folder = args.out.display();
-    println!("{data}; results in {folder}");
+    show(&format!("{data}; results in {folder}\n"));
     let parts = match &args.only {
         Some(parts) => parts.as_slice(),
         None => Part::value_variants(),
     };
     match grid.execute(parts, &data, &device, &stop)? {
         Some(tables) => {
-            println!("\n{tables}\nTables, plots and cells: {folder}");
+            show(&format!("\n{tables}\nTables, plots and cells: {folder}\n"));
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            println!("Stopped. Continue with the same command.");
+            show("Stopped. Continue with the same command.\n");
             Ok(ExitCode::from(130))
         }
     }

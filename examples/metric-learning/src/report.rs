@@ -1,11 +1,10 @@
 //! The report of a run: table, metrics, results and plots.
 
-use std::fs;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use fullrank::Bounds;
 use fullrank_train::plots::{self, Palette, Series, Term};
 use fullrank_train::report::{Embedding, Report, Table, nearest_neighbours};
+use fullrank_train::run::files::write_whole;
 use fullrank_train::run::matrix::read_matrix;
 use fullrank_train::run::{folder, history};
 use fullrank_train::table::{markdown, mean_and_spread};
@@ -32,10 +31,7 @@ const NEIGHBOURS: (usize, usize) = (8, 8);
 /// Writes the report into the run's folder and returns its table with a legend.
 pub fn write(run: &Run, data: &Data, entries: &[Entry]) -> Result<String> {
     let table = table(entries) + "\n" + &legend(run, entries);
-    let save = |name: &str, text: &str| {
-        let path = run.directory.join(name);
-        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
-    };
+    let save = |name: &str, text: &str| write_whole(&run.directory.join(name), text.as_bytes());
     save("table.md", &table)?;
     save(
         "results.json",

@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
 use fullrank_train::run::folder::{self, CONFIG};
+use fullrank_train::run::lock::RunLock;
 use fullrank_train::run::progress::show;
 use fullrank_train::run::session::Display;
 use fullrank_train::run::settings;
@@ -28,6 +29,8 @@ pub struct Run {
     pub directory: PathBuf,
     /// What is computed.
     pub config: RunConfig,
+    /// Keeps other processes out of the folder.
+    pub lock: RunLock,
 }
 
 /// What a row of the report is about.
@@ -48,19 +51,28 @@ impl subjects::Training for Cell {
 }
 
 impl Run {
-    /// A new run in a folder below `runs`, called `name` or `run-1`, `run-2` and so on. Nothing is
-    /// written before it is executed.
+    /// A new run in a folder below `runs`, called `name` or `run-1`, `run-2` and so on. It is
+    /// removed again if the run is dropped before it was executed.
     pub fn start(runs: &Path, name: Option<&str>, config: RunConfig) -> Result<Self> {
-        let directory = folder::new_run(runs, name)?;
-        Ok(Self { directory, config })
+        let lock = folder::new_run(runs, name)?;
+        Ok(Self {
+            directory: lock.folder().to_path_buf(),
+            config,
+            lock,
+        })
     }
 
     /// Opens a run to continue it: `name`, or the last numbered one.
     pub fn open(runs: &Path, name: Option<&str>) -> Result<Self> {
-        let directory = folder::last_run(runs, name)?;
+        let lock = folder::last_run(runs, name)?;
+        let directory = lock.folder().to_path_buf();
         let config = RunConfig::load(&directory.join(CONFIG), None, RunConfig::defaults)?;
         config.validate()?;
-        Ok(Self { directory, config })
+        Ok(Self {
+            directory,
+            config,
+            lock,
+        })
     }
 
     /// Measures the baselines, then trains and measures every cell with every seed. What an earlier
@@ -109,8 +121,7 @@ pub fn check(config: &RunConfig, data: &Data) -> Result<()> {
     let counts = data.train.class_counts();
     let classes = counts.iter().filter(|&&count| count > 0).count();
     // These check their settings themselves.
-    config.views.init();
-    config.optimizer.init();
+    settings::checked(|| (config.views.init(), config.optimizer.init()))?;
     for &loss in &config.losses {
         let batch = config.objectives.of(loss).classes_per_batch;
         ensure!(
@@ -119,7 +130,7 @@ pub fn check(config: &RunConfig, data: &Data) -> Result<()> {
             loss.key()
         );
         for &regularizer in &config.regularizers {
-            Objective::new(config, loss, regularizer);
+            settings::checked(|| Objective::new(config, loss, regularizer))?;
         }
     }
     Ok(())

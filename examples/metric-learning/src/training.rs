@@ -94,7 +94,7 @@ impl Training<'_> {
                 rows: session.rows()?,
             })));
         }
-        let train = self.batches(session.first_epoch());
+        let train = self.batches(session.first_epoch()?);
         let batch_size = self.config.objectives.of(self.cell.loss).batch_size();
         let valid = plain_batches(self.data.test.clone(), batch_size);
         let learner = Learner::new(model, self.config.optimizer.init(), self.rate());

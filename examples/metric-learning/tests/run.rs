@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use burn_store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
 use fullrank_retrieval::scores::{LabelledRows, ScoresConfig};
 use fullrank_train::run::history::{Row, SECONDS};
+use fullrank_train::run::lock::RunLock;
 use fullrank_train::run::matrix::read_matrix;
 use fullrank_train::run::session::Display;
 use fullrank_train::run::stop::Stop;
@@ -82,6 +83,7 @@ fn a_run_writes_every_file() {
     let data = Data::load(&config.data).unwrap();
     let run = Run::start(folder.path(), None, config).unwrap();
     assert!(execute(&run, &data, &Stop::new().after_epoch(2)).is_none());
+    drop(run);
     let run = Run::open(folder.path(), None).unwrap();
     let entries = execute(&run, &data, &Stop::new()).unwrap();
     let text = report::write(&run, &data, &entries).unwrap();
@@ -153,13 +155,12 @@ fn a_run_writes_every_file() {
     );
 
     // Continuing a finished run computes nothing and reports the same.
-    let again = execute(
-        &Run::open(folder.path(), Some("run-1")).unwrap(),
-        &data,
-        &Stop::new(),
-    );
+    let config = run.config.clone();
+    drop(run);
+    let run = Run::open(folder.path(), Some("run-1")).unwrap();
+    let again = execute(&run, &data, &Stop::new());
     assert_eq!(report::table(&again.unwrap()), table);
-    let error = Run::start(folder.path(), Some("run-1"), run.config.clone()).unwrap_err();
+    let error = Run::start(folder.path(), Some("run-1"), config).unwrap_err();
     assert!(error.to_string().contains("--resume"), "{error}");
 }
 
@@ -206,6 +207,7 @@ fn train(config: &RunConfig, data: &Data, folder: &Path, stops: &[usize]) -> Ent
     let run = Run {
         directory: folder.to_path_buf(),
         config: config.clone(),
+        lock: RunLock::take(folder).unwrap(),
     };
     for &epoch in stops {
         assert!(execute(&run, data, &Stop::new().after_epoch(epoch)).is_none());
@@ -254,5 +256,7 @@ fn what_would_fail_later_fails_at_once() {
         error,
         "objectives.contrastive: a batch of 21 classes cannot be filled from 20"
     );
-    assert!(!run.directory.exists());
+    let directory = run.directory.clone();
+    drop(run);
+    assert!(!directory.exists());
 }

@@ -5,15 +5,21 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use fullrank_cli::data::Data;
+use fullrank_cli::exit::{exit, print};
+use fullrank_train::run::progress::show;
 use fullrank_train::run::stop::Stop;
 use self_supervised::args::Args;
 use self_supervised::report;
 use self_supervised::run::Run;
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let args = Args::parse();
+    exit(|| run(&args))
+}
+
+fn run(args: &Args) -> Result<ExitCode> {
     if args.print_config {
-        print!("{}", args.run_config()?.to_json()?);
+        print(&args.run_config()?.to_json()?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let device = args.run.device.device()?;
@@ -26,22 +32,22 @@ fn main() -> Result<ExitCode> {
     let stop = Stop::on_ctrl_c()?;
     let folder = run.directory.display();
     let [channels, height, width] = data.train.shape();
-    println!(
-        "{} training and {} test images of {channels} x {height} x {width}; results in {folder}",
+    show(&format!(
+        "{} training and {} test images of {channels} x {height} x {width}; results in {folder}\n",
         data.train.len(),
         data.test.len(),
-    );
+    ));
 
     match run.execute(&data, &device, args.run.display(), &stop)? {
         Some(entries) => {
-            println!(
-                "\n{}\nReport (report.html), table, plots, metrics and encoders: {folder}",
+            show(&format!(
+                "\n{}\nReport (report.html), table, plots, metrics and encoders: {folder}\n",
                 report::write(&run, &data, &entries)?
-            );
+            ));
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            println!("{}", args.run.how_to_continue(&run.directory));
+            show(&format!("{}\n", args.run.how_to_continue(&run.directory)));
             Ok(ExitCode::from(130))
         }
     }

@@ -1,8 +1,6 @@
 //! The report of a run: table, metrics, results and plots.
 
-use std::fs;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use fullrank::Bounds;
 use fullrank_cli::data::Data;
 use fullrank_train::metrics::DEAD_BELOW;
@@ -10,6 +8,7 @@ use fullrank_train::plots::{
     self, BarChart, BarGroup, DimensionStdRun, Palette, Series, Spectrum, SpectrumRun, Term,
 };
 use fullrank_train::report::{Embedding, Report, Table, nearest_neighbours};
+use fullrank_train::run::files::write_whole;
 use fullrank_train::run::history;
 use fullrank_train::run::matrix::read_matrix;
 use fullrank_train::table::{markdown, mean_and_spread};
@@ -39,10 +38,7 @@ const NEIGHBOURS: (usize, usize) = (6, 8);
 /// Writes the report into the run's folder and returns its table with a legend.
 pub fn write(run: &Run, data: &Data, entries: &[Entry]) -> Result<String> {
     let table = table(entries) + "\n" + &legend(run, entries);
-    let save = |name: &str, text: &str| {
-        let path = run.directory.join(name);
-        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
-    };
+    let save = |name: &str, text: &str| write_whole(&run.directory.join(name), text.as_bytes());
     save("table.md", &table)?;
     save(
         "results.json",

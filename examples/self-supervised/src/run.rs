@@ -7,9 +7,11 @@ use anyhow::{Result, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
 use fullrank_train::run::folder::{self, CONFIG};
+use fullrank_train::run::lock::RunLock;
 use fullrank_train::run::matrix::{write_labels, write_matrix};
 use fullrank_train::run::progress::show;
 use fullrank_train::run::session::Display;
+use fullrank_train::run::settings::checked;
 use fullrank_train::run::stop::Stop;
 use fullrank_train::run::subjects;
 
@@ -28,6 +30,8 @@ pub struct Run {
     pub directory: PathBuf,
     /// What is computed.
     pub config: RunConfig,
+    /// Keeps other processes out of the folder.
+    pub lock: RunLock,
 }
 
 /// What a row of the report is about.
@@ -55,19 +59,28 @@ pub const REPRESENTATION: &str = "representation.npy";
 pub const LABELS: &str = "labels.npy";
 
 impl Run {
-    /// A new run in a folder below `runs`, called `name` or `run-1`, `run-2` and so on. Nothing is
-    /// written before it is executed.
+    /// A new run in a folder below `runs`, called `name` or `run-1`, `run-2` and so on. It is
+    /// removed again if the run is dropped before it was executed.
     pub fn start(runs: &Path, name: Option<&str>, config: RunConfig) -> Result<Self> {
-        let directory = folder::new_run(runs, name)?;
-        Ok(Self { directory, config })
+        let lock = folder::new_run(runs, name)?;
+        Ok(Self {
+            directory: lock.folder().to_path_buf(),
+            config,
+            lock,
+        })
     }
 
     /// Opens a run to continue it: `name`, or the last numbered one.
     pub fn open(runs: &Path, name: Option<&str>) -> Result<Self> {
-        let directory = folder::last_run(runs, name)?;
+        let lock = folder::last_run(runs, name)?;
+        let directory = lock.folder().to_path_buf();
         let config = RunConfig::load(&directory.join(CONFIG), None)?;
         config.validate()?;
-        Ok(Self { directory, config })
+        Ok(Self {
+            directory,
+            config,
+            lock,
+        })
     }
 
     /// The name of the folder.
@@ -122,11 +135,13 @@ impl Run {
             "a batch of {batch} cannot be filled from {images} images"
         );
         // These check their settings themselves.
-        config.views.init();
-        config.optimizer.init();
-        for &method in &config.methods {
-            Objective::new(&config.objectives, method);
-        }
+        checked(|| {
+            config.views.init();
+            config.optimizer.init();
+            for &method in &config.methods {
+                Objective::new(&config.objectives, method);
+            }
+        })?;
         Ok(())
     }
 }

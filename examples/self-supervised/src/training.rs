@@ -66,7 +66,7 @@ impl Training<'_> {
         let views = self.config.views.init();
         let (train, test) = (self.data.train.clone(), self.data.test.clone());
         let train = ViewLoader::training(train, views.clone(), batch, self.seed, self.device)
-            .starting_at(session.first_epoch());
+            .starting_at(session.first_epoch()?);
         let valid = ViewLoader::validation(test, views, batch, self.seed, self.device);
         let steps_per_epoch = train.num_batches();
 

@@ -37,6 +37,7 @@ fn a_run_writes_every_file() {
     let execute =
         |run: &Run, stop: &Stop| run.execute(&data, &device, Display::Compact, stop).unwrap();
     assert!(execute(&run, &Stop::new().after_epoch(1)).is_none());
+    drop(run);
     let run = Run::open(folder.path(), None).unwrap();
     let entries = execute(&run, &Stop::new()).unwrap();
     let text = report::write(&run, &data, &entries).unwrap();
@@ -51,7 +52,8 @@ fn a_run_writes_every_file() {
     assert!(table.contains("| VICReg "));
     assert!(table.lines().last().unwrap().contains(" ± "));
     assert!(text.starts_with(&table) && text.contains("over 2 seeds"));
-    let file = |name: &str| run.directory.join(name);
+    let directory = run.directory.clone();
+    let file = |name: &str| directory.join(name);
     assert_eq!(fs::read_to_string(file("table.md")).unwrap(), text);
     for plot in ["terms", "spectrum", "std", "accuracy", "headline"] {
         let svg = fs::read_to_string(file(&format!("{plot}.svg"))).unwrap();
@@ -118,6 +120,7 @@ fn a_run_writes_every_file() {
     }
 
     // Continuing a finished run computes nothing and reports the same.
+    drop(run);
     let run = Run::open(folder.path(), Some("run-1")).unwrap();
     let again = execute(&run, &Stop::new()).unwrap();
     assert_eq!(report::table(&again), table);

@@ -34,6 +34,58 @@ pub enum RunError {
         /// The folder of the runs.
         folder: PathBuf,
     },
+    /// A name that cannot be that of a run's folder.
+    #[error("a run cannot be named {name:?}: {problem}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Another process writes into the folder.
+    #[error("{} is in use by {by}: wait until it has ended, or choose another folder", folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The process, if it is known.
+        by: String,
+    },
+    /// No checkpoint of a training is intact.
+    #[error(
+        "no checkpoint in {} can be continued from: {problems}; to start this training anew, delete its folder {}",
+        folder.display(),
+        training.display()
+    )]
+    Damaged {
+        /// The folder of the checkpoints.
+        folder: PathBuf,
+        /// Each damaged file, and what is wrong with it.
+        problems: String,
+        /// The folder of the training.
+        training: PathBuf,
+    },
+    /// A checkpoint of something else.
+    #[error("{} is not of this training: {problem}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
+    /// An output would be written over an input, or over another output.
+    #[error("{} and {} are one file: choose another for the output", output.display(), input.display())]
+    OutputIsInput {
+        /// The output.
+        output: PathBuf,
+        /// The input, or the other output.
+        input: PathBuf,
+    },
+    /// An output would be written over a file of someone else.
+    #[error("{} exists and is no earlier output: choose another file, or replace it with --force", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// A configuration that does not say what it should.
     #[error("{problem}")]
     Settings {

@@ -1,28 +1,118 @@
-//! Files that are whole or not there.
+//! Files that are whole or not there, and outputs that destroy nothing.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::RunError;
 
-/// Writes `bytes` to `path` with `.partial` at its end, then gives the file its name.
+/// Writes `bytes` to a temporary file beside `path`, then gives it that name: the whole file or none.
+///
+/// A symbolic link stays, its target is written. A device or a pipe, such as `/dev/stdout`, is written in
+/// place.
 ///
 /// # Errors
 ///
-/// If the file cannot be written.
+/// If the file cannot be written. What was there before still is, and no temporary file is left.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
-    let write = || -> io::Result<()> {
-        let partial = path.with_added_extension("partial");
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(RunError::write(path))
+    write_through(path, |file| file.write_all(bytes)).map_err(RunError::write(path))
+}
+
+fn write_through(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    // Opened by name, a redirected output would be written from its beginning.
+    if ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
+        .map(Path::new)
+        .contains(&path)
+    {
+        let mut output = io::stdout().lock();
+        return write(&mut output).and_then(|()| output.flush());
+    }
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        let mut place = File::options().write(true).open(path)?;
+        return write(&mut place);
+    }
+    let path = target(path)?;
+    let folder = folder_of(&path);
+    let (temporary, mut file) = temporary(folder)?;
+    let replaced = write(&mut file)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match fs::metadata(&path) {
+            Ok(there) => file.set_permissions(there.permissions()),
+            Err(_) => Ok(()),
+        })
+        .and_then(|()| fs::rename(&temporary, &path));
+    match replaced {
+        // The name outlives a power cut too, where a folder can be synchronized.
+        Ok(()) => drop(File::open(folder).and_then(|folder| folder.sync_all())),
+        Err(_) => drop(fs::remove_file(&temporary)),
+    }
+    replaced
+}
+
+/// What a chain of symbolic links ends in, whether it is there or not.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let mut target = path.to_path_buf();
+    for _ in 0..40 {
+        match fs::read_link(&target) {
+            Ok(next) => target = folder_of(&target).join(next),
+            Err(_) => return Ok(target),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// A new file in `folder` whose name [`is_temporary`].
+fn temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!(".fullrank-{}-{count}.partial", std::process::id()));
+        match File::options().write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => return opened.map(|file| (path, file)),
+        }
+    }
+}
+
+/// Whether a file of this name is one that was being written, by this or an earlier version.
+fn is_temporary(name: &str) -> bool {
+    const EARLIER: [&str; 5] = [
+        "model-partial.bpk",
+        "optimizer-partial.bpk",
+        "scheduler-partial.bpk",
+        "partial.bpk",
+        "partial.safetensors",
+    ];
+    name.ends_with(".partial") || EARLIER.contains(&name)
+}
+
+/// Removes, in `folder` and the folders in it, what a process that was killed was writing. Nobody else may
+/// be writing there.
+pub(super) fn remove_temporaries(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => remove_temporaries(&entry.path()),
+            Ok(kind) if kind.is_file() && entry.file_name().to_str().is_some_and(is_temporary) => {
+                // It is in nobody's way if it stays.
+                let _ = fs::remove_file(entry.path());
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Writes `value` as indented JSON.
@@ -43,4 +133,115 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RunError> {
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RunError> {
     let text = fs::read_to_string(path).map_err(RunError::read(path))?;
     serde_json::from_str(&text).map_err(RunError::read(path))
+}
+
+/// A file that a command is to write where its user says.
+#[derive(Clone, Copy, Debug)]
+pub struct Output<'a> {
+    /// Where.
+    pub path: &'a Path,
+    /// What it will hold.
+    pub kind: OutputKind,
+}
+
+/// What an output holds, by which an earlier one is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputKind {
+    /// A [report](crate::report).
+    Report,
+    /// An array as .npy.
+    Npy,
+}
+
+impl OutputKind {
+    /// Whether a file that begins with `start` holds this.
+    fn is(self, start: &[u8]) -> bool {
+        const GENERATOR: &[u8] = b"<meta name=\"generator\" content=\"fullrank\"/>";
+        match self {
+            Self::Report => start.windows(GENERATOR.len()).any(|part| part == GENERATOR),
+            Self::Npy => start.starts_with(b"\x93NUMPY"),
+        }
+    }
+}
+
+/// Checks, before anything is computed, that the outputs destroy nothing: none is one of the `inputs` or
+/// another output, by whatever name, and what is there already is empty, holds the same kind, or may be
+/// replaced by `force`. Devices and pipes are never in the way.
+///
+/// # Errors
+///
+/// [`RunError::OutputIsInput`] and [`RunError::Exists`]; [`RunError::Write`] for a folder.
+pub fn check_outputs(
+    outputs: &[Output<'_>],
+    inputs: &[&Path],
+    force: bool,
+) -> Result<(), RunError> {
+    for (index, output) in outputs.iter().enumerate() {
+        let earlier = outputs[..index].iter().map(|output| output.path);
+        if let Some(input) = inputs
+            .iter()
+            .copied()
+            .chain(earlier)
+            .find(|input| same_file(output.path, input))
+        {
+            return Err(RunError::OutputIsInput {
+                output: output.path.to_path_buf(),
+                input: input.to_path_buf(),
+            });
+        }
+        let there = match fs::metadata(output.path) {
+            Ok(there) if there.is_dir() => {
+                return Err(RunError::write(output.path)("it is a folder"));
+            }
+            Ok(there) => there.is_file() && there.len() > 0,
+            Err(_) => false,
+        };
+        if there && !force {
+            let mut start = Vec::new();
+            let read =
+                File::open(output.path).and_then(|file| file.take(1024).read_to_end(&mut start));
+            read.map_err(RunError::read(output.path))?;
+            if !output.kind.is(&start) {
+                return Err(RunError::Exists {
+                    path: output.path.to_path_buf(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether two names are of one file, or would be. Devices and pipes are many-handed.
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (fs::metadata(a), fs::metadata(b)) {
+        (Ok(first), Ok(second)) => {
+            first.is_file()
+                && second.is_file()
+                && (is_same(&first, &second) || canonical(a) == canonical(b))
+        }
+        (Err(_), Err(_)) => canonical(a) == canonical(b),
+        _ => false,
+    }
+}
+
+/// Whether it is one file, by the numbers that the operating system gives it: hard links are.
+#[cfg(unix)]
+pub(super) fn is_same(a: &fs::Metadata, b: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
+    false
+}
+
+/// The one name of a file, of which the folder has to be there.
+fn canonical(path: &Path) -> PathBuf {
+    let path = target(path).unwrap_or_else(|_| path.to_path_buf());
+    let folder = fs::canonicalize(folder_of(&path));
+    match (folder, path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path,
+    }
 }

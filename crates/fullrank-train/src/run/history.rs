@@ -1,10 +1,12 @@
 //! The values of every metric of one training, on disk as it goes and in memory.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use burn::train::Interrupter;
 use burn::train::logger::MetricLogger;
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{MetricDefinition, NumericEntry};
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RunError;
 use super::files::write_whole;
+use super::progress::note;
 
 /// One value of one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +34,8 @@ pub struct Row {
 /// The name of the file in the folder of a training.
 pub const FILE: &str = "metrics.csv";
 
+const COLUMNS: [&str; 5] = ["split", "epoch", "step", "metric", "value"];
+
 /// The name of the row that holds the seconds an epoch took.
 pub const SECONDS: &str = "seconds";
 
@@ -45,6 +50,9 @@ struct Shared {
     path: PathBuf,
     rows: Vec<Row>,
     written: usize,
+    /// Of the file, with what is written.
+    length: u64,
+    interrupter: Interrupter,
     names: Vec<MetricDefinition>,
     steps_per_epoch: usize,
     step: usize,
@@ -55,23 +63,33 @@ struct Shared {
 impl History {
     /// Opens the history at `path`, keeping what it holds of the epochs up to `epoch`, the last
     /// that the resumed checkpoint has seen (0: starts anew). A last line that an interruption
-    /// left unfinished is dropped.
+    /// left unfinished is dropped, and standard error tells it.
+    ///
+    /// When the file cannot be written, the interrupter is told to stop, before there is a checkpoint that
+    /// is ahead of the metrics.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read or written.
-    pub fn resume(path: &Path, epoch: usize, steps_per_epoch: usize) -> Result<Self, RunError> {
+    /// If the file cannot be read, which names the line, or written.
+    pub fn resume(
+        path: &Path,
+        epoch: usize,
+        steps_per_epoch: usize,
+        interrupter: &Interrupter,
+    ) -> Result<Self, RunError> {
         let mut rows = match epoch {
             0 => Vec::new(),
-            _ => read_interrupted(path)?,
+            _ => read(path)?,
         };
         rows.retain(|row| row.epoch <= epoch);
-        write(path, &rows)?;
+        let length = write(path, &rows)?;
         let written = rows.len();
         let shared = Shared {
             path: path.to_path_buf(),
             rows,
             written,
+            length,
+            interrupter: interrupter.clone(),
             names: Vec::new(),
             steps_per_epoch,
             step: 0,
@@ -100,42 +118,112 @@ impl History {
     }
 }
 
-/// Reads the rows of a file that [`History`] wrote.
+/// Reads the rows of a file that [`History`] wrote. A last line that is cut off is left out, and standard
+/// error tells it.
 ///
 /// # Errors
 ///
-/// If the file cannot be read or holds something else.
+/// If the file cannot be read or holds something else, which names the line.
 pub fn read(path: &Path) -> Result<Vec<Row>, RunError> {
-    let mut reader = csv::Reader::from_path(path).map_err(RunError::read(path))?;
-    let rows: csv::Result<_> = reader.deserialize().collect();
-    rows.map_err(RunError::read(path))
+    let (rows, cut_off) = parse(path)?;
+    if cut_off {
+        note(&format!(
+            "{}: the last line is cut off and left out",
+            path.display()
+        ));
+    }
+    Ok(rows)
 }
 
-/// Reads the rows of a file whose last line may be torn.
-fn read_interrupted(path: &Path) -> Result<Vec<Row>, RunError> {
+/// The epochs of which the file at `path` holds every row, 0 if there is no file.
+///
+/// # Errors
+///
+/// If the file cannot be read or holds something else, which names the line.
+pub fn whole_epochs(path: &Path) -> Result<usize, RunError> {
+    if !path.exists() {
+        return Ok(0);
+    }
+    // The time is the last row of an epoch.
+    let (rows, _) = parse(path)?;
+    let ends = rows.iter().filter(|row| row.metric == SECONDS);
+    let epochs = ends.map(|row| row.epoch).zip(1..);
+    Ok(epochs
+        .take_while(|(epoch, expected)| epoch == expected)
+        .count())
+}
+
+/// The rows, and whether what follows them is less than a row.
+fn parse(path: &Path) -> Result<(Vec<Row>, bool), RunError> {
     let bytes = fs::read(path).map_err(RunError::read(path))?;
     let end = bytes.iter().rposition(|&byte| byte == b'\n');
     let whole = &bytes[..end.map_or(0, |end| end + 1)];
-    let mut rows: Vec<csv::Result<Row>> = csv::Reader::from_reader(whole).deserialize().collect();
-    if rows.last().is_some_and(Result::is_err) {
-        rows.pop();
+    let problem =
+        |line: u64, problem: String| RunError::read(path)(format!("line {line}: {problem}"));
+    let mut reader = csv::Reader::from_reader(whole);
+    let header = reader.headers().map_err(RunError::read(path))?;
+    if header != COLUMNS.as_slice() {
+        let expected = format!("expected the header {}", COLUMNS.join(","));
+        return Err(problem(1, expected));
     }
-    let rows = rows.into_iter().collect::<csv::Result<_>>();
-    rows.map_err(RunError::read(path))
+    let mut rows = Vec::new();
+    let mut damaged = None;
+    let mut records = reader.records();
+    while let Some(record) = records.next() {
+        if let Some(damaged) = damaged {
+            return Err(damaged);
+        }
+        let line = records.reader().position().line();
+        match row(record) {
+            Ok(row) => rows.push(row),
+            // It is told if it is not the last.
+            Err(error) => damaged = Some(problem(line.saturating_sub(1), error)),
+        }
+    }
+    Ok((rows, damaged.is_some() || whole.len() < bytes.len()))
 }
 
-fn write(path: &Path, rows: &[Row]) -> Result<(), RunError> {
+fn row(record: csv::Result<csv::StringRecord>) -> Result<Row, String> {
+    let text = |error: csv::Error| match error.kind() {
+        csv::ErrorKind::Deserialize { err, .. } => err.to_string(),
+        csv::ErrorKind::Utf8 { .. } => "it is no text".to_owned(),
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => {
+            format!("expected {expected_len} fields, found {len}")
+        }
+        _ => error.to_string(),
+    };
+    let header = csv::StringRecord::from(COLUMNS.to_vec());
+    let row: Row = record
+        .map_err(text)?
+        .deserialize(Some(&header))
+        .map_err(text)?;
+    let known = [Split::Train, Split::Valid].map(|split| split.to_string());
+    if !known.contains(&row.split) {
+        return Err(format!(
+            "expected the split train or valid, found {:?}",
+            row.split
+        ));
+    }
+    Ok(row)
+}
+
+/// Returns the length of the file.
+fn write(path: &Path, rows: &[Row]) -> Result<u64, RunError> {
     let bytes = || -> csv::Result<Vec<u8>> {
         let mut writer = csv::WriterBuilder::new()
             .has_headers(false)
             .from_writer(Vec::new());
-        writer.write_record(["split", "epoch", "step", "metric", "value"])?;
+        writer.write_record(COLUMNS)?;
         for row in rows {
             writer.serialize(row)?;
         }
         (writer.into_inner()).map_err(|error| error.into_error().into())
     };
-    write_whole(path, &bytes().map_err(RunError::write(path))?)
+    let bytes = bytes().map_err(RunError::write(path))?;
+    write_whole(path, &bytes)?;
+    Ok(bytes.len() as u64)
 }
 
 /// Writes the metrics of several trainings to one CSV file, each row between the name of its training, in the
@@ -151,8 +239,7 @@ pub fn write_all<'a>(
 ) -> Result<(), RunError> {
     let mut writer = csv::WriterBuilder::new()
         .has_headers(false)
-        .from_path(path)
-        .map_err(RunError::write(path))?;
+        .from_writer(Vec::new());
     let header = [what, "split", "epoch", "step", "metric", "value", "seed"];
     writer.write_record(header).map_err(RunError::write(path))?;
     for (name, seed, rows) in trainings {
@@ -161,7 +248,8 @@ pub fn write_all<'a>(
             writer.serialize(record).map_err(RunError::write(path))?;
         }
     }
-    writer.flush().map_err(RunError::write(path))
+    let bytes = writer.into_inner().map_err(RunError::write(path))?;
+    write_whole(path, &bytes)
 }
 
 /// `Mean singular value` becomes `mean_singular_value`.
@@ -170,19 +258,21 @@ fn column_name(metric: &str) -> String {
 }
 
 impl Shared {
+    /// Appends the rows that are not on disk: all of them, or none.
     fn append(&mut self) -> csv::Result<()> {
-        let file = File::options().append(true).open(&self.path)?;
         let mut writer = csv::WriterBuilder::new()
             .has_headers(false)
-            .from_writer(file);
+            .from_writer(Vec::new());
         for row in &self.rows[self.written..] {
             writer.serialize(row)?;
         }
-        writer.flush()?;
-        writer
-            .into_inner()
-            .map_err(|error| error.into_error())?
-            .sync_data()?;
+        let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+        let mut file = File::options().append(true).open(&self.path)?;
+        if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_data()) {
+            let _ = file.set_len(self.length);
+            return Err(error.into());
+        }
+        self.length += bytes.len() as u64;
         self.written = self.rows.len();
         Ok(())
     }
@@ -272,6 +362,9 @@ impl MetricLogger for History {
             if let Err(error) = shared.append() {
                 let error = RunError::write(&shared.path)(error);
                 shared.failure.get_or_insert(error);
+                shared
+                    .interrupter
+                    .stop(Some("the metrics cannot be written"));
             }
         });
     }
@@ -287,7 +380,8 @@ mod tests {
         let path = folder.path().join(FILE);
         let resume = |text: &str| {
             fs::write(&path, text).unwrap();
-            let rows = History::resume(&path, 1, 2).and_then(History::into_rows);
+            let rows =
+                History::resume(&path, 1, 2, &Interrupter::new()).and_then(History::into_rows);
             rows.map(|rows| (rows.len(), fs::read_to_string(&path).unwrap()))
         };
         let first = "split,epoch,step,metric,value\ntrain,1,1,loss,0.5\n".to_string();
@@ -300,5 +394,57 @@ mod tests {
         assert_eq!(resume(&whole[..whole.len() - 2]).unwrap(), (1, first));
         let error = resume(&whole.replace("loss,0.5", "")).unwrap_err();
         assert!(error.to_string().contains(FILE), "{error}");
+        assert!(
+            error.to_string().contains("line 2: expected 5 fields"),
+            "{error}"
+        );
+        let error = resume("split,epoch,metric,value\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("line 1: expected the header split,"),
+            "{error}"
+        );
+        assert!(resume("").is_err());
+        for (from, to) in [
+            ("0.5", "half"),
+            ("train,1,1", "train,-1,1"),
+            ("train,1,1", "trbin,1,1"),
+        ] {
+            let error = resume(&whole.replace(from, to)).unwrap_err().to_string();
+            assert!(
+                error.contains("line 2: ") && error.lines().count() == 1,
+                "{error}"
+            );
+        }
+        let mut bytes = whole.into_bytes();
+        bytes[40] = 0xff;
+        fs::write(&path, bytes).unwrap();
+        assert!(
+            read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("line 2: it is no text")
+        );
+    }
+
+    #[test]
+    fn an_epoch_is_whole_with_its_last_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        assert_eq!(whole_epochs(&path).unwrap(), 0);
+        let mut text = "split,epoch,step,metric,value\n".to_string();
+        for epoch in 1..=2 {
+            text += &format!("train,{epoch},1,loss,0.5\n");
+            fs::write(&path, &text).unwrap();
+            assert_eq!(whole_epochs(&path).unwrap(), epoch - 1);
+            text += &format!("train,{epoch},1,seconds,0.5\n");
+            fs::write(&path, &text).unwrap();
+            assert_eq!(whole_epochs(&path).unwrap(), epoch);
+        }
+        fs::write(&path, &text[..text.len() - 1]).unwrap();
+        assert_eq!(whole_epochs(&path).unwrap(), 1);
+        fs::write(&path, text.replace("train,1,1,seconds,0.5\n", "")).unwrap();
+        assert_eq!(whole_epochs(&path).unwrap(), 0);
     }
 }

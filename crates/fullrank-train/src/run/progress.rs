@@ -30,6 +30,11 @@ pub fn show(text: &str) {
         .and_then(|()| output.flush());
 }
 
+/// Prints a line on standard error. It is no reason to stop training if nobody can read it.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// A metric on the line, and what it last said.
 #[derive(Clone, Debug)]
 pub struct Shown {

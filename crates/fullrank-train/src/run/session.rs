@@ -1,6 +1,6 @@
 //! One training, from its last checkpoint if there is one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn::train::{
@@ -9,7 +9,7 @@ use burn::train::{
 };
 
 use super::RunError;
-use super::checkpoint::{KeepTwo, checkpointers, last_epoch};
+use super::checkpoint::{Checkpoints, EveryEpoch};
 use super::history::{self, History, Row};
 use super::progress::{CompactProgress, Shown};
 use super::stop::Stop;
@@ -66,9 +66,21 @@ impl<M> Trained<M> {
 }
 
 impl Session<'_> {
-    /// The epoch that is trained first, from 1: the one behind the last checkpoint.
-    pub fn first_epoch(&self) -> usize {
-        last_epoch(&self.checkpoints()).unwrap_or(0) + 1
+    /// The epoch that is trained first, from 1: the one behind the last checkpoint that is intact. If a later
+    /// one is damaged, standard error tells it.
+    ///
+    /// # Errors
+    ///
+    /// If there are checkpoints but none can be continued from, or the metrics are damaged.
+    pub fn first_epoch(&self) -> Result<usize, RunError> {
+        Ok(self.resumed()?.unwrap_or(0) + 1)
+    }
+
+    /// The epoch to continue from.
+    fn resumed(&self) -> Result<Option<usize>, RunError> {
+        let metrics = self.directory.join(history::FILE);
+        let measured = history::whole_epochs(&metrics)?;
+        self.checkpoints().resume(measured, &metrics)
     }
 
     /// Trains to the end, or as far as the stop lets it: then there is no model yet.
@@ -77,7 +89,8 @@ impl Session<'_> {
     ///
     /// # Errors
     ///
-    /// If burn-train fails, a file cannot be written, or the weights are not finite at the end.
+    /// Those of [`first_epoch`](Self::first_epoch); if the checkpoint is of another model, burn-train fails, a
+    /// file cannot be written, or the weights are not finite at the end.
     pub fn train<M: LearnerModel>(
         &self,
         learner: Learner<M>,
@@ -85,14 +98,19 @@ impl Session<'_> {
         steps_per_epoch: usize,
         metrics: impl FnOnce(SupervisedTraining<M>) -> SupervisedTraining<M>,
     ) -> Result<Option<Trained<M>>, RunError> {
-        let epoch = last_epoch(&self.checkpoints());
+        let epoch = self.resumed()?;
+        let checkpoints = self.checkpoints();
+        if let Some(epoch) = epoch {
+            checkpoints.check(epoch, learner.model())?;
+        }
+        let interrupter = Interrupter::new();
         let history = History::resume(
             &self.directory.join(history::FILE),
             epoch.unwrap_or(0),
             steps_per_epoch,
+            &interrupter,
         )?;
-        let interrupter = Interrupter::new();
-        let [model, optimizer, scheduler] = checkpointers(&self.checkpoints());
+        let [model, optimizer, scheduler] = checkpoints.checkpointers();
         let mut training = SupervisedTraining::new(self.directory, train, valid)
             .num_epochs(self.epochs)
             .with_interrupter(interrupter.clone())
@@ -100,7 +118,7 @@ impl Session<'_> {
             .with_metric_logger(history.clone())
             .with_application_logger(None)
             .with_custom_checkpointers(model, optimizer, scheduler)
-            .with_checkpointing_strategy(KeepTwo)
+            .with_checkpointing_strategy(EveryEpoch)
             .label(&self.label);
         training = metrics(training);
         if self.display == Display::Compact {
@@ -116,6 +134,9 @@ impl Session<'_> {
 
         let result = training.launch(learner);
         let label = || self.label.clone();
+        if let Some(failure) = checkpoints.take_failure() {
+            return Err(failure);
+        }
         if let Some(error) = result.error {
             return Err(RunError::Training {
                 label: label(),
@@ -145,8 +166,8 @@ impl Session<'_> {
         history::read(&self.directory.join(history::FILE))
     }
 
-    fn checkpoints(&self) -> PathBuf {
-        self.directory.join("checkpoint")
+    fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::new(&self.directory.join("checkpoint"))
     }
 }
 

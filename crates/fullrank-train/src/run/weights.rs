@@ -1,6 +1,5 @@
 //! The weights of a module: drawn from a seed, checked, saved and loaded.
 
-use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -8,6 +7,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::RunError;
+use super::files::write_whole;
 
 /// The module that `init` makes, whose initial weights depend on the seed and, beside the
 /// architecture, on nothing else.
@@ -46,15 +46,14 @@ pub fn are_finite(module: &impl Module) -> bool {
     finite.0
 }
 
-/// Saves a module to `path`, which ends in `.bpk`; the file is whole or not there.
+/// Saves a module to `path` as Burnpack; the file is whole or not there.
 ///
 /// # Errors
 ///
 /// If the file cannot be written.
 pub fn save<M: Module>(module: M, path: &Path) -> Result<(), RunError> {
-    let partial = path.with_file_name("partial.bpk");
-    module.save_file(&partial).map_err(RunError::write(path))?;
-    fs::rename(&partial, path).map_err(RunError::write(path))
+    let bytes = module.into_record().into_bytes();
+    write_whole(path, &bytes.map_err(RunError::write(path))?)
 }
 
 /// The module with the weights of the file.

@@ -15,6 +15,7 @@ use clap::ValueEnum;
 use fullrank_train::run::RunError;
 use fullrank_train::run::files::{read_json, write_json};
 use fullrank_train::run::folder::{self, CONFIG};
+use fullrank_train::run::lock::RunLock;
 use fullrank_train::run::progress::show;
 use fullrank_train::run::session::Display;
 use fullrank_train::run::settings;
@@ -80,17 +81,23 @@ impl Sweep {
             grid: GridConfig::default(),
             circle: CircleConfig::default(),
         };
-        let path = directory.join(CONFIG);
-        let text = settings::to_json(&sweep.config)?;
+        sweep.check_configuration()?;
+        Ok(sweep)
+    }
+
+    /// An error if the folder holds cells of another configuration.
+    fn check_configuration(&self) -> Result<()> {
+        let path = self.directory.join(CONFIG);
+        let text = settings::to_json(&self.config)?;
         if path.exists() {
             let there = fs::read_to_string(&path).map_err(RunError::read(&path))?;
             ensure!(
                 there == text,
                 "{} has cells of another configuration ({CONFIG}): choose another folder with --out",
-                directory.display()
+                self.directory.display()
             );
         }
-        Ok(sweep)
+        Ok(())
     }
 
     /// Computes what is not there yet of the parts, and writes the report after each training. Returns
@@ -103,6 +110,9 @@ impl Sweep {
         stop: &Stop,
     ) -> Result<Option<String>> {
         check(&self.grid.checked(&self.config), data)?;
+        let _lock = RunLock::take(&self.directory)?;
+        // Another process may have begun since the sweep was opened.
+        self.check_configuration()?;
         folder::write_config(&self.directory, &settings::to_json(&self.config)?)?;
         let cells = self.directory.join("cells");
         fs::create_dir_all(&cells).map_err(RunError::write(&cells))?;

@@ -1,10 +1,9 @@
 //! What a sweep found: a table for each part, all outcomes as CSV, and the figures.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use fullrank_train::run::files::read_json;
+use fullrank_train::run::files::{read_json, write_whole};
 use fullrank_train::table::{markdown, mean_and_spread};
 
 use super::{Outcome, Point, Sweep, figures};
@@ -57,7 +56,7 @@ impl Sweep {
         };
         let tables = self.tables(&findings);
         let path = self.directory.join("table.md");
-        fs::write(&path, &tables).with_context(|| format!("writing {}", path.display()))?;
+        write_whole(&path, tables.as_bytes())?;
         write_csv(&self.directory.join("results.csv"), &findings.outcomes)?;
         figures::write(self, &findings)?;
         Ok(tables)
@@ -249,8 +248,7 @@ fn write_csv(path: &Path, outcomes: &[Outcome]) -> Result<()> {
     let context = || format!("writing {}", path.display());
     let mut writer = csv::WriterBuilder::new()
         .has_headers(false)
-        .from_path(path)
-        .with_context(context)?;
+        .from_writer(Vec::new());
     writer
         .write_record([
             "loss",
@@ -290,5 +288,6 @@ fn write_csv(path: &Path, outcomes: &[Outcome]) -> Result<()> {
         );
         writer.serialize(record).with_context(context)?;
     }
-    writer.flush().with_context(context)
+    let bytes = writer.into_inner().with_context(context)?;
+    Ok(write_whole(path, &bytes)?)
 }
