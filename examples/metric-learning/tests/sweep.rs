@@ -104,7 +104,8 @@ fn a_sweep_can_be_interrupted() {
     for record in csv.records() {
         let record = record.unwrap();
         let number = |at: usize| record[at].parse::<f64>().unwrap();
-        assert!(number(lower) < number(value) && number(value) < number(upper));
+        // A collapsed embedding reaches the lower bound, but for the rounding of its unit rows.
+        assert!(number(lower) * (1.0 - 1e-7) <= number(value) && number(value) < number(upper));
         rows += 1;
     }
     assert_eq!(rows, 15);
