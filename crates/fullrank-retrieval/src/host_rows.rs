@@ -85,12 +85,12 @@ pub(crate) struct HostRows<'a> {
     factors: Factors,
 }
 
-/// By what the entries are multiplied: first by a power of two, then by the inverse of a norm.
+/// What makes a scaled row of the entries.
 #[derive(Clone, Debug)]
 enum Factors {
-    /// All rows.
-    Same(f64),
-    /// Each row.
+    /// All rows are multiplied by two powers of two, since one may be beyond f64.
+    Same(f64, f64),
+    /// Each row is multiplied by a power of two and divided by a norm.
     Own(Vec<(f64, f64)>),
 }
 
@@ -101,11 +101,15 @@ impl<'a> HostRows<'a> {
         Self {
             entries,
             dim,
-            factors: Factors::Same(power_of_two((EXPONENT - exponent).min(MOST))),
+            factors: {
+                let first = (EXPONENT - exponent).min(MOST);
+                let second = EXPONENT - exponent - first;
+                Factors::Same(power_of_two(first), power_of_two(second))
+            },
         }
     }
 
-    /// Rows whose distance is that of the rows divided by their norm. A zero row stays one;
+    /// Rows whose distance is that of the rows divided by their norm. A zero row stays one, but
     /// [`squared_distance`](Self::squared_distance) sees it at a right angle to every row.
     pub(crate) fn cosine(entries: Entries<'a>, dim: usize) -> Self {
         let factors = match entries {
@@ -129,58 +133,50 @@ impl<'a> HostRows<'a> {
 
     /// Whether a row, by the cosine, has no direction.
     pub(crate) fn has_no_direction(&self, row: usize) -> bool {
-        matches!(&self.factors, Factors::Own(factors) if factors[row].1 == 0.0)
+        matches!(&self.factors, Factors::Own(factors) if factors[row].1.is_infinite())
     }
 
     /// Writes a scaled row.
     pub(crate) fn read(&self, row: usize, to: &mut [f64]) {
-        fn scaled<T: Copy + Into<f64>>(row: &[T], (scale, inverse): (f64, f64), to: &mut [f64]) {
+        fn write<T: Copy + Into<f64>>(row: &[T], of: impl Fn(f64) -> f64, to: &mut [f64]) {
             for (to, &x) in to.iter_mut().zip(row) {
-                *to = x.into() * scale * inverse;
+                *to = of(x.into());
             }
         }
-        let factors = self.factors(row);
-        match self.entries {
-            Entries::Single(values) => scaled(self.row(values, row), factors, to),
-            Entries::Double(values) => scaled(self.row(values, row), factors, to),
+        match (self.entries, self.factor(row)) {
+            (Entries::Single(x), Factor::Powers(a, b)) => {
+                write(self.row(x, row), |x| x * a * b, to)
+            }
+            (Entries::Single(x), Factor::Norm(a, n)) => write(self.row(x, row), |x| x * a / n, to),
+            (Entries::Double(x), Factor::Powers(a, b)) => {
+                write(self.row(x, row), |x| x * a * b, to)
+            }
+            (Entries::Double(x), Factor::Norm(a, n)) => write(self.row(x, row), |x| x * a / n, to),
         }
     }
 
-    /// The squared distance of a row and a row of another set, in the scale of both. It is the same
-    /// whichever comes first, and depends on nothing but the two rows.
+    /// The squared distance of a row of another set, as [`read`](Self::read) writes it, and a row of this
+    /// one, in the scale of both. It depends on nothing but the two rows, and is the same whichever of them
+    /// is read. `None`: a row without a direction.
     ///
     /// By the cosine, that of a row without a direction is exactly 2, in the scale of unit rows.
-    pub(crate) fn squared_distance(&self, row: usize, other: &HostRows<'_>, with: usize) -> f64 {
-        if self.has_no_direction(row) || other.has_no_direction(with) {
+    pub(crate) fn squared_distance(&self, from: Option<&[f64]>, row: usize) -> f64 {
+        let Some(from) = from.filter(|_| !self.has_no_direction(row)) else {
             return 2.0 * UNIT_SQUARE;
-        }
-        let (factors, with_factors) = (self.factors(row), other.factors(with));
-        match (self.entries, other.entries) {
-            (Entries::Single(x), Entries::Single(y)) => {
-                let (x, y) = (self.row(x, row), other.row(y, with));
-                sum_of_squared_differences(x, factors, y, with_factors)
+        };
+        match (self.entries, self.factor(row)) {
+            (Entries::Single(x), Factor::Powers(a, b)) => {
+                squared_difference(from, self.row(x, row), |x| x * a * b)
             }
-            (Entries::Single(x), Entries::Double(y)) => {
-                let (x, y) = (self.row(x, row), other.row(y, with));
-                sum_of_squared_differences(x, factors, y, with_factors)
+            (Entries::Single(x), Factor::Norm(a, n)) => {
+                squared_difference(from, self.row(x, row), |x| x * a / n)
             }
-            (Entries::Double(x), Entries::Single(y)) => {
-                let (x, y) = (self.row(x, row), other.row(y, with));
-                sum_of_squared_differences(x, factors, y, with_factors)
+            (Entries::Double(x), Factor::Powers(a, b)) => {
+                squared_difference(from, self.row(x, row), |x| x * a * b)
             }
-            (Entries::Double(x), Entries::Double(y)) => {
-                let (x, y) = (self.row(x, row), other.row(y, with));
-                sum_of_squared_differences(x, factors, y, with_factors)
+            (Entries::Double(x), Factor::Norm(a, n)) => {
+                squared_difference(from, self.row(x, row), |x| x * a / n)
             }
-        }
-    }
-
-    /// The distance, in the unit of the entries (by the cosine: of unit rows), whose square in the scale
-    /// of the rows is `squared`.
-    pub(crate) fn length(&self, squared: f64) -> f64 {
-        match self.factors {
-            Factors::Same(scale) => squared.sqrt() / scale,
-            Factors::Own(_) => (squared / UNIT_SQUARE).sqrt(),
         }
     }
 
@@ -193,27 +189,29 @@ impl<'a> HostRows<'a> {
         &values[row * self.dim..][..self.dim]
     }
 
-    fn factors(&self, row: usize) -> (f64, f64) {
+    fn factor(&self, row: usize) -> Factor {
         match &self.factors {
-            Factors::Same(scale) => (*scale, 1.0),
-            Factors::Own(factors) => factors[row],
+            Factors::Same(first, second) => Factor::Powers(*first, *second),
+            Factors::Own(factors) => Factor::Norm(factors[row].0, factors[row].1),
         }
     }
 }
 
-/// `sum_i (a x_i - b y_i)^2` in f64.
-fn sum_of_squared_differences<X, Y>(
-    x: &[X],
-    (x_scale, x_inverse): (f64, f64),
-    y: &[Y],
-    (y_scale, y_inverse): (f64, f64),
-) -> f64
-where
-    X: Copy + Into<f64>,
-    Y: Copy + Into<f64>,
-{
-    let square = |(&x, &y): (&X, &Y)| {
-        let difference = x.into() * x_scale * x_inverse - y.into() * y_scale * y_inverse;
+/// What makes one scaled row of the entries.
+#[derive(Clone, Copy)]
+enum Factor {
+    Powers(f64, f64),
+    Norm(f64, f64),
+}
+
+/// `sum_i (x_i - f(y_i))^2` in f64.
+pub(crate) fn squared_difference<T: Copy + Into<f64>>(
+    x: &[f64],
+    y: &[T],
+    f: impl Fn(f64) -> f64,
+) -> f64 {
+    let square = |(&x, &y): (&f64, &T)| {
+        let difference = x - f(y.into());
         difference * difference
     };
     let mut sums = [0.0; LANES];
@@ -226,11 +224,6 @@ where
         }
     }
     sums.iter().sum::<f64>() + rest
-}
-
-/// `|x - y|^2` of two scaled rows.
-pub(crate) fn squared_difference(x: &[f64], y: &[f64]) -> f64 {
-    sum_of_squared_differences(x, (1.0, 1.0), y, (1.0, 1.0))
 }
 
 /// The sum of the squares of a row in f64, each entry first multiplied by `scale`.
@@ -247,14 +240,14 @@ pub(crate) fn sum_of_squares<T: Copy + Into<f64>>(row: &[T], scale: f64) -> f64 
     sums.iter().sum::<f64>() + rest
 }
 
-/// The factors that make a unit row, of norm `2^EXPONENT`; (1, 0) of a zero row.
+/// The factor and the divisor that make a unit row, of norm `2^EXPONENT`; (1, infinity) of a zero row.
 fn unit_factors<T: Copy + Into<f64>>(row: &[T]) -> (f64, f64) {
     let scale = power_of_two(-exponent(row));
     let square = sum_of_squares(row, scale);
     if square == 0.0 {
-        (1.0, 0.0)
+        (1.0, f64::INFINITY)
     } else {
-        (scale, power_of_two(EXPONENT) / square.sqrt())
+        (scale, square.sqrt() * power_of_two(-EXPONENT))
     }
 }
 
@@ -276,12 +269,25 @@ const fn power_of_two(exponent: i32) -> f64 {
 mod tests {
     use super::*;
 
+    fn squared(rows: &HostRows<'_>, i: usize, other: &HostRows<'_>, j: usize) -> f64 {
+        let of = |rows: &HostRows<'_>, i: usize, other: &HostRows<'_>, j: usize| {
+            let mut row = vec![0.0; rows.dim()];
+            rows.read(i, &mut row);
+            let row = (!rows.has_no_direction(i)).then_some(row);
+            other.squared_distance(row.as_deref(), j)
+        };
+        let square = of(rows, i, other, j);
+        assert_eq!(square, of(other, j, rows, i));
+        square
+    }
+
+    /// In the unit of the entries, or of unit rows.
     fn distance(rows: &HostRows<'_>, i: usize, j: usize) -> f64 {
-        assert_eq!(
-            rows.squared_distance(i, rows, j),
-            rows.squared_distance(j, rows, i)
-        );
-        rows.length(rows.squared_distance(i, rows, j))
+        let root = squared(rows, i, rows, j).sqrt();
+        match rows.factors {
+            Factors::Same(first, second) => root / first / second,
+            Factors::Own(_) => root / UNIT_SQUARE.sqrt(),
+        }
     }
 
     fn euclidean<'a>(entries: Entries<'a>, dim: usize) -> HostRows<'a> {
@@ -335,7 +341,7 @@ mod tests {
         let values = [0.0f32, 0.0, 0.3, 0.4, 0.0, 0.0];
         let rows = HostRows::cosine(Entries::Single(&values), 2);
         for (i, j) in [(0, 1), (0, 2), (1, 2)] {
-            assert_eq!(rows.squared_distance(i, &rows, j), 2.0 * UNIT_SQUARE);
+            assert_eq!(squared(&rows, i, &rows, j), 2.0 * UNIT_SQUARE);
         }
         let mut row = [1.0; 2];
         rows.read(0, &mut row);
@@ -354,8 +360,8 @@ mod tests {
             (euclidean(a, 20), euclidean(b, 20)),
             (HostRows::cosine(a, 20), HostRows::cosine(b, 20)),
         ] {
-            assert_eq!(a.squared_distance(0, &a, 2), b.squared_distance(0, &b, 2));
-            assert_eq!(a.squared_distance(0, &b, 1), b.squared_distance(0, &a, 1));
+            assert_eq!(squared(&a, 0, &a, 2), squared(&b, 0, &b, 2));
+            assert_eq!(squared(&a, 0, &b, 1), squared(&b, 0, &a, 1));
         }
     }
 }
