@@ -324,8 +324,8 @@ impl Search<'_> {
         } = self.sets;
         let mut own = QueryRow::new(self.sets);
         let mut keys: Vec<(Key, usize)> = Vec::with_capacity(reference.len());
-        for place in 0..reference.len() {
-            let first = equals[place] as usize;
+        for (place, &first) in equals.iter().enumerate() {
+            let first = first as usize;
             let square = if first < place {
                 keys[first].0.0
             } else {
