@@ -171,7 +171,7 @@ mod tests {
         order.sort_by(|a, b| b.0.total_cmp(&a.0));
         // The votes of each class, and how near its nearest row is.
         let votes = |class: usize| {
-            let of_class = |&(_, label): &&(f64, usize)| label == class;
+            let of_class = |row: &&(f64, usize)| row.1 == class;
             let first = order[..k].iter().position(|row| row.1 == class);
             let count = order[..k].iter().filter(of_class).count();
             (count, std::cmp::Reverse(first.unwrap_or(k)))
