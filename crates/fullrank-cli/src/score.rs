@@ -14,7 +14,7 @@ use crate::npy;
 /// Retrieval scores of labelled embeddings
 ///
 /// Ranks, for each row of a matrix [batch, dim], all other rows, or the rows of a reference, by their
-/// distance, on the CPU in f32. A row without a row of its label to find counts in no score but NMI.
+/// distance, on the CPU, right to the precision of the entries. A row without a row of its label to find counts in no score but NMI.
 #[derive(Args)]
 pub(crate) struct ScoreArgs {
     /// The embeddings, a matrix of f32 or f64: a .npy file
@@ -35,10 +35,10 @@ pub(crate) struct ScoreArgs {
     /// By what to rank
     #[arg(long, value_enum, default_value_t)]
     metric: MetricArg,
-    /// Also the accuracy of the vote of the k nearest
+    /// Also the accuracy of the vote of the k nearest; of labels with equally many votes, the nearest wins
     #[arg(long, value_name = "k", value_parser = clap::value_parser!(u64).range(1..))]
     knn: Option<u64>,
-    /// Also the normalized mutual information of labels and k-means clusters; takes long
+    /// Also the normalized mutual information of labels and k-means clusters
     #[arg(long)]
     nmi: bool,
     /// The seed of k-means
@@ -58,11 +58,16 @@ enum MetricArg {
     Cosine,
 }
 
-/// Embeddings and labels as read.
+/// Embeddings, in the precision of their file, and labels as read.
 struct Set {
-    values: Vec<f32>,
+    values: Values,
     dim: usize,
     labels: Vec<i64>,
+}
+
+enum Values {
+    Single(Vec<f32>),
+    Double(Vec<f64>),
 }
 
 impl Set {
@@ -70,8 +75,8 @@ impl Set {
         let data = npy::read(embeddings)?;
         let [rows, dim] = [data.shape()[0], data.shape()[1]];
         let values = match data.dtype() {
-            DType::F32 => data.try_into_vec(),
-            _ => data.convert::<f32>().try_into_vec(),
+            DType::F64 => data.try_into_vec().map(Values::Double),
+            _ => data.try_into_vec().map(Values::Single),
         };
         let values = values.map_err(|error| anyhow!("{}: {error:?}", embeddings.display()))?;
         let read = npy::read_labels(labels)?;
@@ -90,8 +95,11 @@ impl Set {
     }
 
     fn rows(&self, path: &Path) -> Result<LabelledRows<'_>> {
-        LabelledRows::new(&self.values, self.dim, &self.labels)
-            .with_context(|| format!("{}", path.display()))
+        let rows = match &self.values {
+            Values::Single(values) => LabelledRows::new(values, self.dim, &self.labels),
+            Values::Double(values) => LabelledRows::new(values, self.dim, &self.labels),
+        };
+        rows.with_context(|| format!("{}", path.display()))
     }
 }
 

@@ -160,14 +160,94 @@ fn errors_name_what_is_wrong() {
         stderr.contains("the queries have 3 dimensions, but the reference has 4"),
         "{stderr}"
     );
-    write(&files.path("huge.npy"), &[2, 1], vec![1.0f32, 1e30]);
+    let infinite = vec![1.0f32, f32::INFINITY];
+    write(&files.path("infinite.npy"), &[2, 1], infinite);
     write(&files.path("two.npy"), &[2], vec![0i32, 0]);
-    let stderr = files.error("huge.npy --labels two.npy");
+    let stderr = files.error("infinite.npy --labels two.npy");
     assert!(
-        stderr.contains("huge.npy") && stderr.contains("squared norm of row 1 is not finite"),
+        stderr.contains("infinite.npy") && stderr.contains("the first at row 1, column 0"),
         "{stderr}"
     );
     write(&files.path("own.npy"), &[12], (0..12).collect::<Vec<i32>>());
     let stderr = files.error("e.npy --labels own.npy");
     assert!(stderr.contains("there is nothing to score"), "{stderr}");
+}
+
+/// Files whose classes f32 products, or f32 at all, cannot tell apart: 0.3 sin(..) in 30 rows of 10 classes,
+/// with little of it beside an offset.
+#[test]
+fn the_precision_of_the_file() {
+    let files = Files::new();
+    let dim = 6u64;
+    let labels: Vec<i64> = (0..30).map(|i| i % 10).collect();
+    write(&files.path("l.npy"), &[30], labels.clone());
+    let rows = |of: &dyn Fn(f64, f64, f64) -> f64| -> Vec<f64> {
+        let row = |i: u64| (0..dim).map(move |j| (i, j));
+        let entry = |(i, j): (u64, u64)| {
+            let (class, j) = ((i % 10) as f64, j as f64);
+            let within = 0.03 * (i as f64 * 1.9 + j * 2.3).sin();
+            let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
+            of((1.0 + class + j * (1.7 + class)).sin() + within, sign, j)
+        };
+        (0..30).flat_map(row).map(entry).collect()
+    };
+    let single = |rows: Vec<f64>| rows.into_iter().map(|x| x as f32).collect::<Vec<_>>();
+    let shape = [30, dim];
+    let opposite = rows(&|x, sign, j| sign * (100.0 + j) + 1e-2 * x);
+    write(&files.path("opposite.npy"), &shape, single(opposite));
+    write(
+        &files.path("tiny.npy"),
+        &shape,
+        single(rows(&|x, _, _| 1e-24 * x)),
+    );
+    write(
+        &files.path("large.npy"),
+        &shape,
+        single(rows(&|x, _, _| 1e30 * x)),
+    );
+    write(&files.path("offset.npy"), &shape, rows(&|x, _, _| 1e8 + x));
+    write(
+        &files.path("minute.npy"),
+        &shape,
+        rows(&|x, _, _| 1e-200 * x),
+    );
+    for file in ["opposite", "tiny", "large", "offset", "minute"] {
+        for metric in ["euclidean", "cosine"] {
+            let args = format!("{file}.npy --labels l.npy --metric {metric} --knn 2 --nmi");
+            let report = files.json(&args);
+            for name in ["precision_at_1", "mrr", "r_precision", "knn_accuracy"] {
+                assert_eq!(report[name], 1.0, "{file} {metric} {name}");
+            }
+        }
+    }
+    let nmi = |file: &str| files.json(&format!("{file}.npy --labels l.npy --nmi"))["nmi"].clone();
+    let scaled = |by: f64| {
+        single(rows(&|x, _, _| x))
+            .into_iter()
+            .map(move |x| x * by as f32)
+    };
+    write(
+        &files.path("one.npy"),
+        &shape,
+        scaled(1.0).collect::<Vec<_>>(),
+    );
+    write(
+        &files.path("small.npy"),
+        &shape,
+        scaled(2.0f64.powi(-40)).collect::<Vec<_>>(),
+    );
+    assert_eq!(nmi("one"), nmi("small"));
+}
+
+/// Zero rows of another label do not come before rows of the label by the cosine.
+#[test]
+fn zero_rows_by_the_cosine() {
+    let files = Files::new();
+    write(&files.path("q.npy"), &[1, 3], vec![1.0f32, 0.0, 0.0]);
+    write(&files.path("ql.npy"), &[1], vec![1i64]);
+    let rows = vec![0.0f32, 0.0, 0.0, 0.4, 0.9, 0.2, 0.0, 0.0, 0.0];
+    write(&files.path("r.npy"), &[3, 3], rows);
+    write(&files.path("rl.npy"), &[3], vec![0i64, 1, 0]);
+    let args = "q.npy --labels ql.npy --reference r.npy --reference-labels rl.npy --metric cosine";
+    assert_eq!(files.json(args)["mrr"], 1.0);
 }

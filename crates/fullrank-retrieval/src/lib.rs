@@ -4,6 +4,7 @@ mod angular;
 mod class_balanced;
 mod contrastive;
 mod distance;
+mod host_rows;
 mod lifted_structure;
 mod masks;
 mod methods;

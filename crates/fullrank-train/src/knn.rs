@@ -1,20 +1,21 @@
 //! k-nearest-neighbour classification on frozen features.
 
 use burn::tensor::Tensor;
+use fullrank_retrieval::scores::{LabelledRows, Metric, Rows, vote_of_nearest};
 
-/// Similarities held at once on the host, in numbers.
-const BLOCK: usize = 1 << 22;
+use crate::host_values::HostValues;
 
 /// Predicts the class of each query from its `k` most similar rows of a bank.
 ///
-/// Similarity is the cosine, computed in blocks of queries on the features' device. A row of
-/// zeros has the similarity 0 to every row. The `k` most similar bank rows vote with equal weight:
+/// Similarity is the cosine; that of a row of zeros is 0 to every row. The `k` most similar bank rows vote
+/// with equal weight, as [`vote_of_nearest`] has it:
 ///
 /// 1. among equally similar rows, those with the smaller index are nearer;
-/// 2. among classes with equally many votes, the one with the larger sum of similarities wins,
-///    then the one with the smaller index.
+/// 2. among classes with equally many votes, the one with the nearest row wins.
 ///
-/// Gradients do not flow through it; features that carry autodiff are taken off it.
+/// Features are read back in their own precision, f64 as f64 and all else as f32, and ranked on the host, right
+/// to that precision: features that all but share a direction are told apart. Gradients do not flow through
+/// it; features that carry autodiff are taken off it.
 ///
 /// # Shapes
 ///
@@ -24,8 +25,8 @@ const BLOCK: usize = 1 << 22;
 ///
 /// # Panics
 ///
-/// If `k` is 0 or above `n`, the labels are not `n`, the two dimensions `d` differ, or a row's
-/// norm is not finite.
+/// If `k` is 0 or above `n`, the labels are not `n`, the two dimensions `d` differ, or an entry is not
+/// finite.
 pub fn knn_predict(
     bank: &Tensor<2>,
     bank_labels: &[usize],
@@ -48,34 +49,25 @@ pub fn knn_predict(
         query_dimension, dimension,
         "the queries have {query_dimension} features but the bank has {dimension}"
     );
-    assert!(
-        u32::try_from(rows).is_ok(),
-        "the bank must have less than 2^32 rows, got {rows}"
-    );
-
-    let bank = unit_rows(bank, "bank").transpose();
-    let queries = unit_rows(queries, "queries");
-    let mut vote = Vote::new(bank_labels);
-    let mut nearest = Vec::with_capacity(rows);
-    let mut predictions = Vec::with_capacity(query_rows);
-    let block = (BLOCK / rows).max(1);
-    for start in (0..query_rows).step_by(block) {
-        let length = block.min(query_rows - start);
-        let similarities = queries
-            .clone()
-            .narrow(0, start, length)
-            .matmul(bank.clone())
-            .try_into_vec_as::<f32>()
-            .expect("the similarities can be read back");
-        for row in similarities.chunks_exact(rows) {
-            nearest_first(row, k, &mut nearest);
-            predictions.push(vote.winner(nearest[..k].iter().map(|&key| {
-                let index = (key & u64::from(u32::MAX)) as usize;
-                (index, row[index])
-            })));
-        }
+    if query_rows == 0 {
+        return Vec::new();
     }
-    predictions
+    let labels: Vec<i64> = bank_labels.iter().map(|&label| label as i64).collect();
+    let bank = HostValues::read(bank).expect("the bank can be read back");
+    let queries = HostValues::read(queries).expect("the queries can be read back");
+    let bank = match &bank {
+        HostValues::Single(values) => LabelledRows::new(values, dimension, &labels),
+        HostValues::Double(values) => LabelledRows::new(values, dimension, &labels),
+    };
+    let queries = match &queries {
+        HostValues::Single(values) => Rows::new(values, dimension),
+        HostValues::Double(values) => Rows::new(values, dimension),
+    };
+    let bank = bank.unwrap_or_else(|error| panic!("the bank: {error}"));
+    let queries = queries.unwrap_or_else(|error| panic!("the queries: {error}"));
+    let votes = vote_of_nearest(&queries, &bank, k, Metric::Cosine);
+    let votes = votes.unwrap_or_else(|error| panic!("{error}"));
+    votes.into_iter().map(|label| label as usize).collect()
 }
 
 /// The fraction of queries whose class [`knn_predict`] gets right, in `[0, 1]`.
@@ -105,80 +97,6 @@ pub fn knn_accuracy(
         .filter(|(prediction, label)| prediction == label)
         .count();
     hits as f64 / rows as f64
-}
-
-/// Rows divided by their norm, off autodiff; rows of zeros stay zero.
-fn unit_rows(features: &Tensor<2>, name: &str) -> Tensor<2> {
-    let features = features.clone().without_autodiff();
-    let norms = features.clone().square().sum_dim(1).sqrt();
-    let read = norms
-        .clone()
-        .try_into_vec_as::<f32>()
-        .expect("the norms can be read back");
-    for (row, norm) in read.iter().enumerate() {
-        assert!(
-            norm.is_finite(),
-            "row {row} of the {name} has the norm {norm}"
-        );
-    }
-    // The floor of torch.nn.functional.normalize.
-    features.div(norms.clamp_min(1e-12))
-}
-
-/// Puts the keys of the `k` most similar rows first, in order.
-///
-/// A key is smaller the more similar the row and, among equals, the smaller its index, which is in
-/// the low 32 bits.
-fn nearest_first(similarities: &[f32], k: usize, keys: &mut Vec<u64>) {
-    keys.clear();
-    keys.extend(similarities.iter().enumerate().map(|(index, &similarity)| {
-        // Adding 0 makes -0 equal to 0.
-        let bits = (similarity + 0.0).to_bits();
-        // The order of floats as an order of integers.
-        let ascending = if bits >> 31 == 1 {
-            !bits
-        } else {
-            bits | 1 << 31
-        };
-        u64::from(!ascending) << 32 | index as u64
-    }));
-    if k < keys.len() {
-        keys.select_nth_unstable(k - 1);
-    }
-    keys[..k].sort_unstable();
-}
-
-struct Vote<'a> {
-    labels: &'a [usize],
-    /// Votes and summed similarity of each class.
-    classes: Vec<(usize, f64)>,
-}
-
-impl<'a> Vote<'a> {
-    fn new(labels: &'a [usize]) -> Self {
-        let classes = labels.iter().max().map_or(0, |label| label + 1);
-        Self {
-            labels,
-            classes: vec![(0, 0.0); classes],
-        }
-    }
-
-    fn winner(&mut self, neighbours: impl Iterator<Item = (usize, f32)>) -> usize {
-        self.classes.fill((0, 0.0));
-        for (index, similarity) in neighbours {
-            let (votes, sum) = &mut self.classes[self.labels[index]];
-            *votes += 1;
-            *sum += f64::from(similarity);
-        }
-        let mut best = 0;
-        for (class, &(votes, sum)) in self.classes.iter().enumerate() {
-            let (best_votes, best_sum) = self.classes[best];
-            if votes > best_votes || (votes == best_votes && sum > best_sum) {
-                best = class;
-            }
-        }
-        best
-    }
 }
 
 #[cfg(test)]
@@ -251,18 +169,15 @@ mod tests {
             .map(|(row, &label)| (cosine(row), label))
             .collect();
         order.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut scores = [(0usize, 0.0f64); 4];
-        for &(similarity, label) in &order[..k] {
-            scores[label].0 += 1;
-            scores[label].1 += similarity;
-        }
+        // The votes of each class, and how near its nearest row is.
+        let votes = |class: usize| {
+            let of_class = |row: &&(f64, usize)| row.1 == class;
+            let first = order[..k].iter().position(|row| row.1 == class);
+            let count = order[..k].iter().filter(of_class).count();
+            (count, std::cmp::Reverse(first.unwrap_or(k)))
+        };
         (0..4)
-            .max_by(|&a, &b| {
-                let by_votes = scores[a].0.cmp(&scores[b].0);
-                by_votes
-                    .then(scores[a].1.total_cmp(&scores[b].1))
-                    .then(b.cmp(&a))
-            })
+            .max_by_key(|&class| votes(class))
             .expect("four classes")
     }
 
@@ -272,8 +187,8 @@ mod tests {
         let bank = matrix(&[vec![2.0, 0.0], vec![1.0, 0.0], vec![3.0, 0.0]]);
         let query = matrix(&[vec![1.0, 0.0]]);
         assert_eq!(knn_predict(&bank, &[2, 1, 0], &query, 1), [2]);
-        // One vote each at the same similarity: the smaller class.
-        assert_eq!(knn_predict(&bank, &[2, 1, 0], &query, 2), [1]);
+        // One vote each at the same similarity: the first row.
+        assert_eq!(knn_predict(&bank, &[2, 1, 0], &query, 2), [2]);
         // One vote each: the nearer.
         let bank = matrix(&[vec![0.0, 1.0], vec![1.0, 0.1]]);
         assert_eq!(knn_predict(&bank, &[0, 1], &query, 2), [1]);
@@ -312,6 +227,65 @@ mod tests {
         assert!((0.794..=0.798).contains(&accuracy), "{accuracy}");
     }
 
+    /// Features that all but share a direction, whose cosines are 1 in f32: the command and the live metric
+    /// say the same.
+    #[test]
+    fn near_collapsed_features() {
+        let (count, dimension) = (300, 32);
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let mut noise = || rng.random_range(-1.0f64..1.0);
+        let base: Vec<f64> = (0..dimension).map(|_| 2.0 + noise()).collect();
+        let centres: Vec<f64> = (0..10 * dimension).map(|_| noise()).collect();
+        let labels: Vec<usize> = (0..count).map(|i| i * 7 % 10).collect();
+        let rows: Vec<f64> = (0..count * dimension)
+            .map(|k| {
+                let centre = centres[labels[k / dimension] * dimension + k % dimension];
+                base[k % dimension] + 3e-4 * (centre + 0.9 * noise())
+            })
+            .collect();
+        let (bank, queries) = rows.split_at(200 * dimension);
+        let (bank_labels, query_labels) = labels.split_at(200);
+        let narrow = |rows: &[f64]| {
+            let rows: Vec<f32> = rows.iter().map(|&x| x as f32).collect();
+            let shape = [rows.len() / dimension, dimension];
+            Tensor::<2>::from_data(TensorData::new(rows, shape), &Device::default())
+        };
+        let of = |labels: &[usize]| labels.iter().map(|&label| label as i64).collect::<Vec<_>>();
+        let single = |rows: &[f64]| rows.iter().map(|&x| x as f32).collect::<Vec<_>>();
+        let (bank_values, query_values) = (single(bank), single(queries));
+        let (bank_of, query_of) = (of(bank_labels), of(query_labels));
+        for k in [1, 5, 20] {
+            let accuracy = knn_accuracy(
+                &narrow(bank),
+                bank_labels,
+                &narrow(queries),
+                query_labels,
+                k,
+            );
+            assert!(accuracy > 0.97, "k = {k}: {accuracy}");
+            let bank = LabelledRows::new(&bank_values, dimension, &bank_of).unwrap();
+            let queries = LabelledRows::new(&query_values, dimension, &query_of).unwrap();
+            let config = fullrank_retrieval::scores::ScoresConfig::new()
+                .with_metric(Metric::Cosine)
+                .with_knn(Some(k));
+            let scores = config.score(&queries, Some(&bank)).unwrap();
+            assert_eq!(scores.knn_accuracy, Some(accuracy), "k = {k}");
+        }
+    }
+
+    /// f64 features stay f64: these are equal in f32.
+    #[test]
+    fn features_in_f64() {
+        let device = Device::default();
+        let wide = |rows: Vec<f64>| {
+            let data = TensorData::new(rows, [3, 2]);
+            Tensor::<2>::from_data(data, (&device, burn::tensor::DType::F64))
+        };
+        let bank = wide(vec![1.0, 1.0, 1.0, 1.0 + 1e-10, 1.0, 1.0 + 3e-10]);
+        let queries = wide(vec![2.0, 2.0 + 2e-10, 2.0, 2.0 + 5e-10, 2.0, 2.0 - 1e-10]);
+        assert_eq!(knn_predict(&bank, &[0, 1, 2], &queries, 1), [1, 2, 0]);
+    }
+
     #[test]
     fn takes_features_off_autodiff() {
         let device = Device::default().autodiff();
@@ -327,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "row 1 of the queries has the norm NaN")]
+    #[should_panic(expected = "the queries: row 1 has an entry that is not finite")]
     fn a_feature_that_is_not_a_number_is_refused() {
         let bank = matrix(&[vec![1.0], vec![2.0]]);
         let queries = matrix(&[vec![1.0], vec![f32::NAN]]);

@@ -2,6 +2,7 @@
 
 pub mod encoder;
 pub mod expander;
+mod host_values;
 pub mod knn;
 pub mod lars;
 pub mod linear_probe;

@@ -301,7 +301,7 @@ pub struct EvaluationConfig {
     /// The K of Recall@K; 1 and 8 are always among them.
     #[config(default = "vec![1, 2, 4, 8]")]
     pub recall_at: Vec<usize>,
-    /// Whether NMI is computed, by a k-means that takes longer than everything else.
+    /// Whether NMI is computed, which takes a k-means with as many clusters as classes.
     #[config(default = true)]
     pub nmi: bool,
 }

@@ -21,15 +21,21 @@
 //!   scores are NaN.
 //! - **Ties**: of two equally far rows, the one with the smaller index is nearer. In the vote of the k
 //!   nearest, the class with the nearest member wins among classes with equally many votes.
-//! - **Precision**: distances are compared as f32 inner products less half the squared norms, after the
-//!   mean is subtracted from rows that all point in one direction, as a collapsed embedding's do.
-//!   Equal rows tie exactly; rows whose distances differ by less than f32's rounding of `|x|^2` may
-//!   stand either way.
-//! - **Memory and time**: products are formed in blocks, on all cores (rayon), never as a whole. Beside
-//!   the input there is one sorted copy of each set and up to 16 bytes for each match of a query: of all
-//!   queries at once where they rank each other and that is below 512 MB, which halves the time, else of
-//!   those at work.
+//! - **Precision**: rows are ranked by the sum of the squared differences of their entries in f64, f32 or
+//!   f64 as they are, for the cosine of the rows divided by their 2-norm in f64. Rows that lie far from the
+//!   origin and close together, as a collapsed embedding's, are told apart as far as their entries are, and
+//!   entries may be of any size; rows times a power of two get the same scores. Equal rows tie exactly. By
+//!   the cosine, a zero row is at a right angle to every row.
+//! - **Memory and time**: most distances are told apart by inner products in f32, whose error has a bound;
+//!   the rest are computed. Where that is too much, as in a collapsed set, products in f64 come between.
+//!   Products are formed in blocks, on all cores (rayon), never as a whole. Beside the input there is one f32
+//!   copy of the rows that are ranked and up to 24 bytes for each match of a query: of all queries at once
+//!   where they rank each other and that is below 512 MB, which halves the time, else of those at work.
+//!   Scores do not depend on the number of threads.
 
+mod k_means;
+mod nearest;
+mod neighbours;
 mod nmi;
 mod rank;
 mod relevance;
@@ -38,50 +44,86 @@ mod search;
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
-pub use nmi::{KMeansError, k_means, normalized_mutual_information};
+pub use crate::host_rows::Entry;
+pub use k_means::{KMeansError, k_means};
+pub use neighbours::vote_of_nearest;
+pub use nmi::normalized_mutual_information;
 pub use relevance::{Relevance, relevance};
 
-use rank::rank;
-use search::{Sorted, prepare};
+use crate::host_rows::Entries;
+use rank::{Wanted, rank};
+use search::{Set, host_rows};
+
+/// Embeddings without labels.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    entries: Entries<'a>,
+    dim: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows of `dim` numbers, one after another, f32 or f64.
+    ///
+    /// # Errors
+    ///
+    /// If there is no row or no dimension, `values` are not rows of `dim` numbers, there are 2^32 rows or
+    /// more, or an entry is not finite.
+    pub fn new<E: Entry>(values: &'a [E], dim: usize) -> Result<Self, ScoresError> {
+        let rows = values.len().checked_div(dim).unwrap_or(0);
+        Self::checked(E::entries(values), dim, rows)
+    }
+
+    fn checked(entries: Entries<'a>, dim: usize, rows: usize) -> Result<Self, ScoresError> {
+        if entries.len() == 0 || dim == 0 || rows == 0 {
+            return Err(ScoresError::Empty);
+        }
+        if rows.checked_mul(dim) != Some(entries.len()) {
+            return Err(ScoresError::Shape {
+                values: entries.len(),
+                dim,
+                labels: rows,
+            });
+        }
+        if u32::try_from(rows).is_err() {
+            return Err(ScoresError::TooMany(rows));
+        }
+        match entries.first_not_finite(dim) {
+            Some(row) => Err(ScoresError::NotFinite { row }),
+            None => Ok(Self { entries, dim }),
+        }
+    }
+
+    fn as_pair(&self) -> (Entries<'a>, usize) {
+        (self.entries, self.dim)
+    }
+}
 
 /// Embeddings with their labels.
 #[derive(Clone, Copy, Debug)]
 pub struct LabelledRows<'a> {
-    values: &'a [f32],
-    dim: usize,
+    rows: Rows<'a>,
     labels: &'a [i64],
 }
 
 impl<'a> LabelledRows<'a> {
-    /// Rows of `dim` numbers, one after another, with one label each.
+    /// Rows of `dim` numbers, one after another, f32 or f64, with one label each.
     ///
     /// # Errors
     ///
     /// If there is no row or no dimension, `values` does not hold `labels.len() * dim` numbers, there
-    /// are 2^32 rows or more, or a row's squared norm is not finite in f32.
-    pub fn new(values: &'a [f32], dim: usize, labels: &'a [i64]) -> Result<Self, ScoresError> {
-        if values.is_empty() || dim == 0 || labels.is_empty() {
-            return Err(ScoresError::Empty);
-        }
-        if labels.len().checked_mul(dim) != Some(values.len()) {
-            return Err(ScoresError::Shape {
-                values: values.len(),
-                dim,
-                labels: labels.len(),
-            });
-        }
-        if u32::try_from(labels.len()).is_err() {
-            return Err(ScoresError::TooMany(labels.len()));
-        }
-        let too_large = |row: &[f32]| !row.iter().map(|x| x * x).sum::<f32>().is_finite();
-        if let Some(row) = values.chunks_exact(dim).position(too_large) {
-            return Err(ScoresError::NotFinite { row });
-        }
-        Ok(Self {
-            values,
-            dim,
-            labels,
-        })
+    /// are 2^32 rows or more, or an entry is not finite.
+    pub fn new<E: Entry>(
+        values: &'a [E],
+        dim: usize,
+        labels: &'a [i64],
+    ) -> Result<Self, ScoresError> {
+        let rows = Rows::checked(E::entries(values), dim, labels.len())?;
+        Ok(Self { rows, labels })
+    }
+
+    /// The rows without their labels.
+    pub fn rows(&self) -> Rows<'a> {
+        self.rows
     }
 
     fn len(&self) -> usize {
@@ -108,8 +150,8 @@ pub enum ScoresError {
     /// More rows than an index of 32 bits names.
     #[error("a set must have less than 2^32 rows, got {0}")]
     TooMany(usize),
-    /// An entry is not finite, or so large that its square is not.
-    #[error("the squared norm of row {row} is not finite")]
+    /// An entry is NaN or infinite.
+    #[error("row {row} has an entry that is not finite")]
     NotFinite {
         /// The first such row.
         row: usize,
@@ -125,9 +167,6 @@ pub enum ScoresError {
     /// A K or k of zero.
     #[error("K must be at least 1, got 0")]
     ZeroK,
-    /// The clustering failed.
-    #[error(transparent)]
-    KMeans(#[from] KMeansError),
 }
 
 /// By what the reference rows are ranked.
@@ -136,7 +175,8 @@ pub enum ScoresError {
 pub enum Metric {
     /// The Euclidean distance of the rows as they are.
     Euclidean,
-    /// The angle: the Euclidean distance of the rows divided by their 2-norm. A zero row stays one.
+    /// The angle: the Euclidean distance of the rows divided by their 2-norm. The cosine of a zero row with
+    /// any row is 0, which is a distance of `sqrt(2)`.
     Cosine,
 }
 
@@ -151,7 +191,7 @@ pub struct ScoresConfig {
     pub metric: Metric,
     /// The k of the k-NN accuracy; not computed if not set. Default: `None`
     pub knn: Option<usize>,
-    /// Whether NMI is computed; k-means takes longer than everything else. Default: `false`
+    /// Whether NMI is computed, which takes k-means with as many clusters as labels. Default: `false`
     #[config(default = false)]
     pub nmi: bool,
     /// The seed of k-means. Default: `0`
@@ -197,7 +237,7 @@ impl ScoresConfig {
     ///
     /// # Errors
     ///
-    /// If the dimensions differ, a K is zero, or k-means fails.
+    /// If the dimensions differ or a K is zero.
     pub fn score(
         &self,
         queries: &LabelledRows<'_>,
@@ -206,44 +246,62 @@ impl ScoresConfig {
         if self.recall_at.contains(&0) || self.knn == Some(0) {
             return Err(ScoresError::ZeroK);
         }
-        if let Some(reference) = reference
-            && reference.dim != queries.dim
-        {
-            return Err(ScoresError::Dimensions {
-                query: queries.dim,
-                reference: reference.dim,
-            });
-        }
-        let (queries_sorted, reference_sorted) = prepare(queries, reference, self.metric);
-        let ranked = rank(&queries_sorted, reference_sorted.as_ref(), self.knn);
+        let reference_rows = reference.map(|reference| &reference.rows);
+        same_dimensions(&queries.rows, reference_rows)?;
+        let (query_rows, reference_rows) = host_rows(
+            queries.rows.as_pair(),
+            reference_rows.map(Rows::as_pair),
+            self.metric,
+        );
+        let query_set = Set::new(query_rows, queries.labels);
+        let reference_set = reference_rows
+            .zip(reference)
+            .map(|(rows, reference)| Set::new(rows, reference.labels));
+        let knn = self.knn.unwrap_or(0);
+        let ranked = rank(&query_set, reference_set.as_ref(), knn, Wanted::Matched);
 
-        let count = ranked.iter().flatten().count();
-        let mean = |score: &dyn Fn(&rank::Ranked) -> f64| {
-            ranked.iter().flatten().map(score).sum::<f64>() / count as f64
+        let matched: Vec<(usize, Relevance, bool)> = ranked
+            .into_iter()
+            .zip(queries.labels)
+            .filter_map(|(ranked, &label)| {
+                let ranked = ranked?;
+                let (first, relevance) = ranked.matched?;
+                Some((first, relevance, ranked.vote == Some(label)))
+            })
+            .collect();
+        let count = matched.len();
+        let mean = |score: &dyn Fn(&(usize, Relevance, bool)) -> f64| {
+            matched.iter().map(score).sum::<f64>() / count as f64
         };
-        let hit = |k: usize| mean(&|query| f64::from(u8::from(query.first <= k)));
-        let nmi = self.nmi.then(|| self.nmi(&queries_sorted, queries));
+        let hit = |k: usize| mean(&|(first, ..)| f64::from(u8::from(*first <= k)));
         Ok(Scores {
             queries: count,
             without_match: queries.len() - count,
             recall_at: self.recall_at.iter().map(|&k| (k, hit(k))).collect(),
             precision_at_1: hit(1),
-            r_precision: mean(&|query| query.relevance.r_precision),
-            map_at_r: mean(&|query| query.relevance.average_precision),
-            mrr: mean(&|query| 1.0 / query.first as f64),
+            r_precision: mean(&|(_, relevance, _)| relevance.r_precision),
+            map_at_r: mean(&|(_, relevance, _)| relevance.average_precision),
+            mrr: mean(&|(first, ..)| 1.0 / *first as f64),
             knn_accuracy: self
                 .knn
-                .map(|_| mean(&|query| f64::from(u8::from(query.voted)))),
-            nmi: nmi.transpose()?,
+                .map(|_| mean(&|(.., voted)| f64::from(u8::from(*voted)))),
+            nmi: self.nmi.then(|| self.nmi(&query_set, queries.labels)),
         })
     }
 
-    fn nmi(&self, sorted: &Sorted, queries: &LabelledRows<'_>) -> Result<f64, KMeansError> {
-        let labels = sorted.labels_in_order(queries.labels);
-        let mut classes = labels.clone();
-        classes.dedup(); // sorted by class
-        let clusters = k_means(&sorted.rows, sorted.dim, classes.len(), self.seed)?;
+    fn nmi(&self, queries: &Set<'_>, labels: &[i64]) -> f64 {
+        let clusters = k_means::cluster(&queries.rows, queries.classes.len(), self.seed);
         let clusters: Vec<i64> = clusters.into_iter().map(|c| c as i64).collect();
-        Ok(normalized_mutual_information(&labels, &clusters))
+        normalized_mutual_information(labels, &clusters)
+    }
+}
+
+fn same_dimensions(queries: &Rows<'_>, reference: Option<&Rows<'_>>) -> Result<(), ScoresError> {
+    match reference {
+        Some(reference) if reference.dim != queries.dim => Err(ScoresError::Dimensions {
+            query: queries.dim,
+            reference: reference.dim,
+        }),
+        _ => Ok(()),
     }
 }

@@ -1,13 +1,23 @@
 //! Each query's place among the reference rows.
+//!
+//! What decides is the squared distance in f64 and then the index ([`Key`]). Most of it can be told from
+//! inner products in f32, which have a bound ([`Bound`]): only rows that these do not tell apart are
+//! compared by their distances. Where that is too many, the query is ranked again by products in f64, and
+//! where those do not tell the rows apart either, by all distances.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Mutex;
 
 use rayon::prelude::*;
 
 use super::Relevance;
+use super::nearest::{Exact, Key, Nearest, QueryRow, Sets, nearer};
 use super::relevance::relevance;
-use super::search::{Nearest, Sorted, code, nearness, products, transpose};
+use super::search::{
+    Bound, Prepared, Real, Rows, Set, blocks, centre, nearness, products, transpose,
+};
+use crate::host_rows::UNIT_SQUARE;
 
 /// Rows of a block of products.
 const QUERY_BLOCK: usize = 256;
@@ -15,112 +25,240 @@ const QUERY_BLOCK: usize = 256;
 const REFERENCE_BLOCK: usize = 1024;
 /// Rows and columns of a block where the queries rank each other.
 const SQUARE_BLOCK: usize = 512;
-/// The nearest rows kept for the queries of a block, at most: 64 MB of them.
-const KEPT: usize = 1 << 23;
-/// The nearest rows kept for all queries at once, at most: 512 MB of them.
-const KEPT_FOR_ALL: usize = 1 << 26;
+/// Entries of a block of reference rows prepared for it alone.
+const PREPARED: usize = 1 << 20;
+/// Bytes of the nearest rows kept for the queries of a block, at most.
+const KEPT: usize = 1 << 26;
+/// Bytes of the nearest rows kept for all queries at once, at most.
+const KEPT_FOR_ALL: usize = 1 << 29;
+/// Queries that one thread ranks by all distances.
+const BY_DISTANCES: usize = 16;
 
 /// What the scores need to know of a query's ranking.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Ranked {
-    /// The rank of the nearest match, from 1.
-    pub(super) first: usize,
-    /// The scores of the first R.
-    pub(super) relevance: Relevance,
-    /// Whether the vote of the k nearest is for the query's label.
-    pub(super) voted: bool,
+    /// The rank of the nearest match, from 1, and the scores of the first R; `None` without a match.
+    pub(super) matched: Option<(usize, Relevance)>,
+    /// The label for which most of the k nearest vote, if asked for.
+    pub(super) vote: Option<i64>,
+}
+
+/// Who is ranked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Wanted {
+    /// The queries that have a match.
+    Matched,
+    /// All queries.
+    Everyone,
 }
 
 /// Ranks the reference for each query, in the order of the queries as they were given; `None` for a
-/// query without a match. Without a reference, the queries rank each other.
+/// query that is not wanted. Without a reference, the queries rank each other.
 pub(super) fn rank(
-    queries: &Sorted,
-    reference: Option<&Sorted>,
-    knn: Option<usize>,
+    queries: &Set<'_>,
+    reference: Option<&Set<'_>>,
+    knn: usize,
+    wanted: Wanted,
 ) -> Vec<Option<Ranked>> {
-    let ranked_rows = reference.unwrap_or(queries);
+    let searched = reference.unwrap_or(queries);
+    let equals = searched.equals();
     let search = Search {
-        queries,
-        reference: ranked_rows,
+        sets: Sets {
+            queries,
+            reference: searched,
+            equals: &equals,
+        },
         alone: reference.is_none(),
-        knn: knn.unwrap_or(0).min(ranked_rows.len()),
+        knn: knn.min(searched.len()),
+        wanted,
+        centre: centre(&searched.rows),
     };
-    let kept = |place: usize| Nearest::most_kept(search.query(place).nearest.depth());
-    let all: usize = (0..queries.len()).map(kept).sum();
-    let results = if search.alone && all <= KEPT_FOR_ALL {
-        search.each_pair_once()
-    } else {
-        search.each_query_by_itself()
-    };
-    let mut ranked = vec![None; queries.len()];
-    for (result, &index) in results.into_iter().zip(&queries.indices) {
-        ranked[index as usize] = result;
-    }
-    ranked
+    search.rank()
 }
 
 struct Search<'a> {
-    queries: &'a Sorted,
-    reference: &'a Sorted,
+    sets: Sets<'a>,
     /// Whether the queries rank each other.
     alone: bool,
     knn: usize,
+    wanted: Wanted,
+    centre: Option<Vec<f64>>,
 }
 
 /// A query at work.
-struct Query {
+struct Query<T> {
     /// Its place among the sorted queries.
     place: usize,
-    label: i64,
     /// The places of the reference rows with its label.
     class: Range<usize>,
     /// How many of them are matches.
     matches: usize,
-    /// The code and the nearness of the nearest match.
-    first: u64,
-    first_nearness: f32,
+    /// Whether it is still ranked: not if it is not wanted or too much was left to distances.
+    at_work: bool,
+    bound: Bound<T>,
+    /// The nearness of a reference row without a direction.
+    sideways: T,
+    first: Option<First<T>>,
     /// How many others are nearer than that.
     nearer: usize,
-    nearest: Nearest,
+    nearest: Nearest<T>,
+    exact: Exact,
+}
+
+/// The nearest match.
+struct First<T> {
+    key: Key,
+    nearness: T,
+    /// How far the nearness may be off.
+    margin: T,
+}
+
+/// What became of a query.
+enum Outcome {
+    Ranked(Ranked),
+    NotWanted,
+    /// The products do not tell enough rows apart.
+    Undecided,
 }
 
 impl Search<'_> {
-    /// Every query against every reference row, by blocks of queries.
-    fn each_query_by_itself(&self) -> Vec<Option<Ranked>> {
-        let largest = self.reference.classes.values().map(Range::len).max();
-        let depth = largest.unwrap_or(0).max(self.knn);
-        let height = QUERY_BLOCK.min(KEPT / Nearest::most_kept(depth)).max(1);
-        let blocks: Vec<Vec<Query>> = blocks(self.queries.len(), height)
-            .into_par_iter()
+    fn rank(&self) -> Vec<Option<Ranked>> {
+        let all: Vec<usize> = (0..self.sets.queries.len()).collect();
+        let mut ranked = vec![None; all.len()];
+        let mut take = |places: Vec<usize>, outcomes: Vec<Outcome>| -> Vec<usize> {
+            let mut undecided = Vec::new();
+            for (place, outcome) in places.into_iter().zip(outcomes) {
+                match outcome {
+                    Outcome::Ranked(result) => {
+                        ranked[self.sets.queries.index(place)] = Some(result);
+                    }
+                    Outcome::NotWanted => {}
+                    Outcome::Undecided => undecided.push(place),
+                }
+            }
+            undecided
+        };
+        let mut left = all;
+        if Bound::<f32>::holds(self.dim()) {
+            let searched = self.sets.reference;
+            let centre = self.centre.as_deref();
+            let read = |place: usize, row: &mut [f64]| searched.read(place, row);
+            let whole = Prepared::<f32>::whole(self.dim(), searched.len(), centre, read);
+            let bytes = |&place: &usize| Nearest::<f32>::bytes(self.depth(place));
+            let outcomes = if self.alone && left.iter().map(bytes).sum::<usize>() <= KEPT_FOR_ALL {
+                self.each_pair_once(&whole)
+            } else {
+                self.each_query_by_itself(&left, Some(&whole))
+            };
+            left = take(left, outcomes);
+        }
+        let outcomes = self.each_query_by_itself::<f64>(&left, None);
+        left = take(left, outcomes);
+        let outcomes = self.by_distances(&mut left);
+        take(left, outcomes);
+        ranked
+    }
+
+    fn dim(&self) -> usize {
+        self.sets.reference.rows.dim()
+    }
+
+    /// Some queries against every reference row, by blocks of queries; the reference as prepared, if it is.
+    fn each_query_by_itself<T: Real>(
+        &self,
+        places: &[usize],
+        whole: Option<&Prepared<T>>,
+    ) -> Vec<Outcome> {
+        let depth = places.iter().map(|&place| self.depth(place)).max();
+        let bytes = Nearest::<T>::bytes(depth.unwrap_or(0));
+        let height = QUERY_BLOCK.min(KEPT / bytes).max(1);
+        let width = match whole {
+            Some(_) => REFERENCE_BLOCK,
+            None => (PREPARED / self.dim()).clamp(64, REFERENCE_BLOCK),
+        };
+        let others = blocks(self.sets.reference.len(), width);
+        let (dim, centre) = (self.dim(), self.centre.as_deref());
+        let read_query = |place: usize, row: &mut [f64]| self.sets.queries.read(place, row);
+        let read = |place: usize, row: &mut [f64]| self.sets.reference.read(place, row);
+        let outcomes: Vec<Vec<Outcome>> = places
+            .par_chunks(height)
             .map_init(
-                || vec![0.0; height * REFERENCE_BLOCK],
-                |space, rows| {
-                    let mut queries = self.queries(&rows, space);
-                    for others in blocks(self.reference.len(), REFERENCE_BLOCK) {
-                        let (from, to) = (rows.clone(), others.clone());
-                        let block = products(self.queries, from, self.reference, to, space);
-                        self.meet(&mut queries, block, &others);
+                || vec![T::ZERO; height * width],
+                |space, places| {
+                    let of_queries = places.iter().copied();
+                    let rows = Prepared::<T>::part(dim, of_queries, centre, read_query);
+                    let rows = rows.rows(0..places.len());
+                    let mut queries: Vec<Query<T>> = places
+                        .iter()
+                        .zip(rows.squares)
+                        .map(|(&place, &square)| self.query(place, square))
+                        .collect();
+                    let mut meet =
+                        |queries: &mut [Query<T>], others: &Range<usize>, first: bool| {
+                            let part;
+                            let block = if let Some(whole) = whole {
+                                whole.rows(others.clone())
+                            } else {
+                                part = Prepared::part(dim, others.clone(), centre, read);
+                                part.rows(0..others.len())
+                            };
+                            let products = products(&rows, &block, space);
+                            if first {
+                                self.meet_class(queries, products, &block, others);
+                            } else {
+                                self.meet(queries, products, &block, others);
+                            }
+                        };
+                    for others in &others {
+                        if touched(&queries, others) {
+                            meet(&mut queries, others, true);
+                        }
+                    }
+                    self.set_first(&mut queries);
+                    for others in &others {
+                        if queries.iter().any(|query| query.at_work) {
+                            meet(&mut queries, others, false);
+                        }
                     }
                     queries
+                        .into_iter()
+                        .map(|query| self.outcome(query))
+                        .collect()
                 },
             )
             .collect();
-        let queries = blocks.into_iter().flatten();
-        queries.map(|query| self.ranked(query)).collect()
+        outcomes.into_iter().flatten().collect()
     }
 
     /// The queries among themselves: the product of two rows serves both, but the nearest rows of all
     /// queries are kept at once.
-    fn each_pair_once(&self) -> Vec<Option<Ranked>> {
-        let ranges = blocks(self.queries.len(), SQUARE_BLOCK);
-        let space = || vec![0.0; SQUARE_BLOCK * REFERENCE_BLOCK.max(SQUARE_BLOCK)];
-        let queries: Vec<Mutex<Vec<Query>>> = ranges
+    fn each_pair_once(&self, whole: &Prepared<f32>) -> Vec<Outcome> {
+        let ranges = blocks(self.sets.queries.len(), SQUARE_BLOCK);
+        let space = || vec![0.0; SQUARE_BLOCK * SQUARE_BLOCK];
+        let queries: Vec<Mutex<Vec<Query<f32>>>> = ranges
             .par_iter()
-            .map_init(space, |space, rows| Mutex::new(self.queries(rows, space)))
+            .map_init(space, |space, range| {
+                let rows = whole.rows(range.clone());
+                let mut queries: Vec<Query<f32>> = range
+                    .clone()
+                    .zip(rows.squares)
+                    .map(|(place, &square)| self.query(place, square))
+                    .collect();
+                for others in &ranges {
+                    if touched(&queries, others) {
+                        let block = whole.rows(others.clone());
+                        let products = products(&rows, &block, space);
+                        self.meet_class(&mut queries, products, &block, others);
+                    }
+                }
+                self.set_first(&mut queries);
+                Mutex::new(queries)
+            })
             .collect();
-        let meet = |block: usize, products: &mut [f32], others: &Range<usize>| {
+        let meet = |block: usize, products: &mut [f32], others: usize| {
             let mut queries = queries[block].lock().expect("no thread panicked");
-            self.meet(&mut queries, products, others);
+            let rows = whole.rows(ranges[others].clone());
+            self.meet(&mut queries, products, &rows, &ranges[others]);
         };
         let pairs: Vec<(usize, usize)> = (0..ranges.len())
             .flat_map(|i| (i..ranges.len()).map(move |j| (i, j)))
@@ -129,169 +267,363 @@ impl Search<'_> {
             || (space(), space()),
             |(space, transposed), (i, j)| {
                 let (rows, others) = (&ranges[i], &ranges[j]);
-                let (from, to) = (rows.clone(), others.clone());
-                let block = products(self.queries, from, self.queries, to, space);
+                let (from, to) = (whole.rows(rows.clone()), whole.rows(others.clone()));
+                let block = products(&from, &to, space);
                 if i != j {
                     let transposed = &mut transposed[..block.len()];
                     transpose(block, others.len(), transposed);
-                    meet(j, transposed, rows);
+                    meet(j, transposed, i);
                 }
-                meet(i, block, others);
+                meet(i, block, j);
             },
         );
         queries
-            .into_iter()
-            .flat_map(|block| block.into_inner().expect("no thread panicked"))
-            .map(|query| self.ranked(query))
+            .into_par_iter()
+            .flat_map_iter(|block| block.into_inner().expect("no thread panicked"))
+            .map(|query| self.outcome(query))
             .collect()
     }
 
-    /// The queries of a block, with their nearest matches.
-    fn queries(&self, rows: &Range<usize>, space: &mut [f32]) -> Vec<Query> {
-        let mut queries: Vec<Query> = rows.clone().map(|place| self.query(place)).collect();
-        self.find_first(rows, &mut queries, space);
-        queries
+    /// Some queries by the distances to all reference rows. They are sorted so that equal ones share them.
+    fn by_distances(&self, places: &mut [usize]) -> Vec<Outcome> {
+        if places.is_empty() {
+            return Vec::new();
+        }
+        let own;
+        let equals: &[u32] = if self.alone {
+            self.sets.equals
+        } else {
+            own = self.sets.queries.equals();
+            &own
+        };
+        places.sort_unstable_by_key(|&place| (equals[place], place));
+        let outcomes: Vec<Vec<Outcome>> = places
+            .par_chunks(BY_DISTANCES)
+            .map(|places| {
+                let mut keys: Vec<(Key, usize)> = Vec::new();
+                let mut of = None;
+                places
+                    .iter()
+                    .map(|&place| {
+                        if of != Some(equals[place]) {
+                            of = Some(equals[place]);
+                            keys = self.keys(place);
+                        }
+                        Outcome::Ranked(self.by_keys(place, &keys))
+                    })
+                    .collect()
+            })
+            .collect();
+        outcomes.into_iter().flatten().collect()
+    }
+
+    /// The distances of a query to all reference rows, by place.
+    fn keys(&self, query: usize) -> Vec<(Key, usize)> {
+        let Sets {
+            reference, equals, ..
+        } = self.sets;
+        let mut own = QueryRow::new(self.sets);
+        let mut keys: Vec<(Key, usize)> = Vec::with_capacity(reference.len());
+        for (place, &first) in equals.iter().enumerate() {
+            let first = first as usize;
+            let square = if first < place {
+                keys[first].0.0
+            } else {
+                own.squared_distance(query, place)
+            };
+            keys.push(((square, reference.indices[place]), place));
+        }
+        keys
+    }
+
+    fn by_keys(&self, place: usize, keys: &[(Key, usize)]) -> Ranked {
+        let (class, matches) = self.class(place);
+        let itself = |other: usize| self.alone && other == place;
+        let of_class = keys[class.clone()].iter().filter(|key| !itself(key.1));
+        let first = of_class.map(|key| key.0).min_by(nearer);
+        let rank = first.map(|first| {
+            let others = keys[..class.start].iter().chain(&keys[class.end..]);
+            1 + others.filter(|key| nearer(&key.0, &first).is_lt()).count()
+        });
+        let depth = self.depth(place);
+        let mut nearest: Vec<&(Key, usize)> = keys.iter().filter(|key| !itself(key.1)).collect();
+        let by_key = |a: &&(Key, usize), b: &&(Key, usize)| nearer(&a.0, &b.0);
+        if depth < nearest.len() {
+            nearest.select_nth_unstable_by(depth, by_key);
+            nearest.truncate(depth);
+        }
+        nearest.sort_unstable_by(by_key);
+        let nearest: Vec<usize> = nearest.into_iter().map(|key| key.1).collect();
+        self.ranked(&class, rank.map(|rank| (rank, matches)), &nearest)
     }
 
     /// Takes in the products of each query with a block of reference rows.
-    fn meet(&self, queries: &mut [Query], block: &mut [f32], others: &Range<usize>) {
-        let indices = &self.reference.indices[others.clone()];
-        let half_squares = &self.reference.half_squares[others.clone()];
-        let rows = block.chunks_exact_mut(others.len());
+    fn meet<T: Real>(
+        &self,
+        queries: &mut [Query<T>],
+        products: &mut [T],
+        block: &Rows<'_, T>,
+        others: &Range<usize>,
+    ) {
+        let mut own = QueryRow::new(self.sets);
+        let sideways = self.sets.reference.directionless(others);
+        let rows = products.chunks_exact_mut(others.len());
         for (query, row) in queries.iter_mut().zip(rows) {
-            if query.matches == 0 {
+            if !query.at_work {
                 continue;
             }
-            nearness(row, half_squares);
+            query.nearness(row, block, others, sideways);
             if self.alone && others.contains(&query.place) {
-                row[query.place - others.start] = f32::NEG_INFINITY;
+                row[query.place - others.start] = T::NOWHERE;
             }
-            // Its class apart: no match is nearer than the nearest.
-            let place = |end: usize| end.clamp(others.start, others.end) - others.start;
-            let (before, after) = (place(query.class.start), place(query.class.end));
-            query.count(&row[..before], &indices[..before]);
-            query.count(&row[after..], &indices[after..]);
-            query.nearest.extend(row, indices);
-        }
-    }
-
-    fn query(&self, place: usize) -> Query {
-        let label = self.queries.labels[self.queries.indices[place] as usize];
-        let class = self.reference.classes.get(&label).cloned().unwrap_or(0..0);
-        let matches = class.len() - usize::from(self.alone);
-        let depth = if matches == 0 {
-            0
-        } else {
-            matches.max(self.knn)
-        };
-        Query {
-            place,
-            label,
-            class,
-            matches,
-            first: 0,
-            first_nearness: f32::NEG_INFINITY,
-            nearer: 0,
-            nearest: Nearest::new(depth),
-        }
-    }
-
-    /// The nearest match of each query. The queries are sorted by label as the reference is, so that
-    /// the matches of a block lie together.
-    fn find_first(&self, rows: &Range<usize>, queries: &mut [Query], space: &mut [f32]) {
-        let matched = queries.iter().filter(|query| query.matches > 0);
-        let Some(from) = matched.clone().map(|query| query.class.start).min() else {
-            return;
-        };
-        let to = matched.map(|query| query.class.end).max().unwrap_or(from);
-        for start in (from..to).step_by(REFERENCE_BLOCK) {
-            let others = start..to.min(start + REFERENCE_BLOCK);
-            let touched = queries
-                .iter()
-                .any(|query| query.class.start < others.end && others.start < query.class.end);
-            if !touched {
-                continue;
-            }
-            let (from, to) = (rows.clone(), others.clone());
-            let block = products(self.queries, from, self.reference, to, space);
-            let half_squares = &self.reference.half_squares[others.clone()];
-            for (query, row) in queries.iter_mut().zip(block.chunks_exact_mut(others.len())) {
-                nearness(row, half_squares);
-                let class = query.class.start.max(start)..query.class.end.min(others.end);
-                for place in class {
-                    if self.alone && place == query.place {
-                        continue;
-                    }
-                    let nearness = row[place - start];
-                    let code = code(nearness, self.reference.indices[place]);
-                    if code > query.first {
-                        (query.first, query.first_nearness) = (code, nearness);
-                    }
+            if query.matches > 0 {
+                // Its class apart: no match is nearer than the nearest.
+                let place = |end: usize| end.clamp(others.start, others.end);
+                let (before, after) = (place(query.class.start), place(query.class.end));
+                for part in [others.start..before, after..others.end] {
+                    let within = part.start - others.start..part.end - others.start;
+                    let norms = (&block.norms[within.clone()], block.most);
+                    query.count(&mut own, part, &row[within], norms);
                 }
             }
+            let (exact, place) = (&mut query.exact, query.place);
+            let mut key = |other: usize| exact.key(&mut own, place, other);
+            let nearest = &mut query.nearest;
+            let norms = (block.norms, block.most);
+            nearest.extend(others.clone(), row, norms, &query.bound, &mut key);
+            query.give_up_above(self.affordable::<T>());
         }
     }
 
-    fn ranked(&self, query: Query) -> Option<Ranked> {
-        if query.matches == 0 {
-            return None;
+    /// Takes in the products of each query with a block where its class may lie, to find its nearest match.
+    /// The queries are sorted by label as the reference is, so that the matches of a block lie together.
+    fn meet_class<T: Real>(
+        &self,
+        queries: &mut [Query<T>],
+        products: &mut [T],
+        block: &Rows<'_, T>,
+        others: &Range<usize>,
+    ) {
+        let mut own = QueryRow::new(self.sets);
+        let sideways = self.sets.reference.directionless(others);
+        let rows = products.chunks_exact_mut(others.len());
+        for (query, row) in queries.iter_mut().zip(rows) {
+            let from = query.class.start.max(others.start);
+            let to = query.class.end.min(others.end);
+            if !query.at_work || query.matches == 0 || from >= to {
+                continue;
+            }
+            query.nearness(row, block, others, sideways);
+            if self.alone && others.contains(&query.place) {
+                row[query.place - others.start] = T::NOWHERE;
+            }
+            let within = from - others.start..to - others.start;
+            let (exact, place) = (&mut query.exact, query.place);
+            let mut key = |other: usize| exact.key(&mut own, place, other);
+            let (row, norms) = (&row[within.clone()], &block.norms[within]);
+            let norms = (norms, block.most);
+            let nearest = &mut query.nearest;
+            nearest.extend(from..to, row, norms, &query.bound, &mut key);
+            query.give_up_above(self.affordable::<T>());
         }
-        let label = |index: &u32| self.reference.labels[*index as usize];
-        let nearest = query.nearest.into_indices();
-        let matches = nearest.iter().map(|index| label(index) == query.label);
-        Some(Ranked {
-            first: query.nearer + 1,
-            relevance: relevance(matches, query.matches),
-            voted: self.knn > 0 && {
-                let voters = &nearest[..self.knn.min(nearest.len())];
-                vote(voters.iter().map(label)) == query.label
-            },
-        })
+    }
+
+    /// The nearest match of each query, once its class was met; it is then ready to meet all.
+    fn set_first<T: Real>(&self, queries: &mut [Query<T>]) {
+        let mut own = QueryRow::new(self.sets);
+        for query in queries {
+            let depth = self.depth(query.place);
+            let matches = std::mem::replace(&mut query.nearest, Nearest::new(depth));
+            if !query.at_work || query.matches == 0 {
+                continue;
+            }
+            let (exact, place) = (&mut query.exact, query.place);
+            let mut key = |other: usize| exact.key(&mut own, place, other);
+            let first = matches.into_places(&mut key, |_, _| false)[0];
+            let key = key(first);
+            let (nearness, margin) = query.bound.nearness(key.0);
+            let near = T::nearest(nearness);
+            query.first = Some(First {
+                key,
+                nearness: near,
+                // With what the number and its sums with margins are rounded by.
+                margin: T::above(margin + 4.0 * T::UNIT_ROUNDOFF * nearness.abs()),
+            });
+        }
+    }
+
+    /// How many distances of a query to compute before its products are.
+    fn affordable<T: Real>(&self) -> usize {
+        let share = if size_of::<T>() == 4 { 16 } else { 4 };
+        self.sets.reference.len() / share + 64
+    }
+
+    /// The places of the reference rows with the label of a query, and how many of them are matches.
+    fn class(&self, query: usize) -> (Range<usize>, usize) {
+        let classes = &self.sets.reference.classes;
+        let label = self.sets.queries.label(query);
+        match label.and_then(|label| classes.get(&label)) {
+            Some(class) => (class.clone(), class.len() - usize::from(self.alone)),
+            None => (0..0, 0),
+        }
+    }
+
+    /// How many of the nearest rows of a query are needed.
+    fn depth(&self, query: usize) -> usize {
+        match (self.class(query).1, self.wanted) {
+            (0, Wanted::Matched) => 0,
+            (matches, _) => matches.max(self.knn),
+        }
+    }
+
+    fn query<T: Real>(&self, place: usize, square: f64) -> Query<T> {
+        let (class, matches) = self.class(place);
+        let wanted = self.depth(place) > 0;
+        let right_angle = 2.0 * UNIT_SQUARE * T::SCALE * T::SCALE;
+        Query {
+            place,
+            class,
+            matches,
+            at_work: wanted && !self.sets.queries.has_no_direction(place),
+            bound: Bound::new(square, self.dim()),
+            sideways: T::nearest((square - right_angle) / 2.0),
+            first: None,
+            nearer: 0,
+            // Of its class.
+            nearest: Nearest::new(1),
+            exact: Exact::new(),
+        }
+    }
+
+    fn outcome<T: Real>(&self, query: Query<T>) -> Outcome {
+        if query.nearest.depth() == 0 {
+            return Outcome::NotWanted;
+        }
+        if !query.at_work {
+            return Outcome::Undecided;
+        }
+        let Query {
+            place,
+            class,
+            nearest,
+            mut exact,
+            ..
+        } = query;
+        let mut own = QueryRow::new(self.sets);
+        let mut key = |other: usize| exact.key(&mut own, place, other);
+        // Beyond the vote, only where the matches are counts.
+        let indifferent = |ranks: Range<usize>, places: &mut dyn Iterator<Item = usize>| {
+            let of_class = places.filter(|place| class.contains(place)).count();
+            ranks.start >= self.knn && (of_class == 0 || of_class == ranks.len())
+        };
+        let nearest = nearest.into_places(&mut key, indifferent);
+        let rank = (query.matches > 0).then_some((query.nearer + 1, query.matches));
+        Outcome::Ranked(self.ranked(&class, rank, &nearest))
+    }
+
+    /// The result, from the rank of the nearest match with the number of matches, and the nearest rows.
+    fn ranked(
+        &self,
+        class: &Range<usize>,
+        rank: Option<(usize, usize)>,
+        nearest: &[usize],
+    ) -> Ranked {
+        let is_match = |place: &usize| class.contains(place);
+        let voters = &nearest[..self.knn.min(nearest.len())];
+        Ranked {
+            matched: rank
+                .map(|(first, matches)| (first, relevance(nearest.iter().map(is_match), matches))),
+            vote: vote(
+                voters
+                    .iter()
+                    .filter_map(|&place| self.sets.reference.label(place)),
+            ),
+        }
     }
 }
 
-impl Query {
-    /// Counts the rows, none of them a match, that are nearer than the nearest match.
-    fn count(&mut self, nearness: &[f32], indices: &[u32]) {
-        let first = self.first_nearness;
+fn touched<T>(queries: &[Query<T>], others: &Range<usize>) -> bool {
+    queries.iter().any(|query| {
+        query.at_work
+            && query.matches > 0
+            && query.class.start < others.end
+            && others.start < query.class.end
+    })
+}
+
+impl<T: Real> Query<T> {
+    fn nearness(
+        &self,
+        products: &mut [T],
+        block: &Rows<'_, T>,
+        others: &Range<usize>,
+        sideways: &[usize],
+    ) {
+        nearness(products, block.half_squares);
+        for place in sideways {
+            products[place - others.start] = self.sideways;
+        }
+    }
+
+    /// Counts the rows, none of them a match, that are nearer than the nearest match. No norm is above `most`.
+    fn count(
+        &mut self,
+        own: &mut QueryRow<'_>,
+        places: Range<usize>,
+        nearness: &[T],
+        (norms, most): (&[T], T),
+    ) {
+        let Some(first) = &self.first else {
+            return;
+        };
+        let bound = &self.bound;
+        let limits = |norm: T| {
+            let margin = bound.of(norm) + first.margin;
+            (first.nearness - margin, first.nearness + margin)
+        };
+        let (from, to) = limits(most);
         const STRIDE: usize = 64;
-        for (nearness, indices) in nearness.chunks(STRIDE).zip(indices.chunks(STRIDE)) {
-            let (mut nearer, mut equal) = (0u32, 0u32);
+        let chunks = nearness.chunks(STRIDE).zip(norms.chunks(STRIDE));
+        for ((nearness, norms), start) in chunks.zip(places.step_by(STRIDE)) {
+            let (mut nearer_ones, mut near) = (0u32, 0u32);
             for &x in nearness {
-                nearer += u32::from(x > first);
-                equal += u32::from(x == first);
+                nearer_ones += u32::from(x > to);
+                near += u32::from(x >= from);
             }
-            self.nearer += nearer as usize;
-            if equal > 0 {
-                let tied = nearness.iter().zip(indices);
-                self.nearer += tied
-                    .filter(|&(&x, &i)| x == first && code(x, i) > self.first)
-                    .count();
+            if near == nearer_ones {
+                self.nearer += nearer_ones as usize;
+                continue;
             }
+            for (i, (&x, &norm)) in nearness.iter().zip(norms).enumerate() {
+                let (from, to) = limits(norm);
+                let is_nearer = x > to
+                    || x >= from && {
+                        let key = self.exact.key(own, self.place, start + i);
+                        nearer(&key, &first.key).is_lt()
+                    };
+                self.nearer += usize::from(is_nearer);
+            }
+        }
+    }
+
+    /// Stops work on it if more distances were computed than that.
+    fn give_up_above(&mut self, affordable: usize) {
+        if self.exact.computed > affordable {
+            self.at_work = false;
+            self.nearest = Nearest::new(self.nearest.depth());
         }
     }
 }
 
-/// `0..length` in parts of `size`.
-fn blocks(length: usize, size: usize) -> Vec<Range<usize>> {
-    (0..length)
-        .step_by(size)
-        .map(|start| start..length.min(start + size))
-        .collect()
-}
-
-/// The label with most votes; among equals the one that comes first.
-fn vote(labels: impl Iterator<Item = i64>) -> i64 {
-    let mut votes: Vec<(i64, usize)> = Vec::new();
-    for label in labels {
-        match votes.iter_mut().find(|(other, _)| *other == label) {
-            Some((_, count)) => *count += 1,
-            None => votes.push((label, 1)),
-        }
+/// The label with most votes; among equals the one that comes first. `None` without voters.
+fn vote(labels: impl Iterator<Item = i64>) -> Option<i64> {
+    // The votes of each label and when the first came.
+    let mut votes: HashMap<i64, (usize, std::cmp::Reverse<usize>)> = HashMap::new();
+    for (i, label) in labels.enumerate() {
+        votes.entry(label).or_insert((0, std::cmp::Reverse(i))).0 += 1;
     }
-    let most = votes.iter().map(|&(_, count)| count).max().unwrap_or(0);
-    let winner = votes.iter().find(|&&(_, count)| count == most);
-    winner.map_or(i64::MIN, |&(label, _)| label)
+    let winner = votes.into_iter().max_by_key(|&(_, votes)| votes);
+    winner.map(|(label, _)| label)
 }
 
 #[cfg(test)]
@@ -299,37 +631,82 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::super::search::prepare;
-    use super::super::{LabelledRows, Metric};
     use super::*;
+    use crate::host_rows::{Entries, HostRows};
 
-    /// Both ways through the pairs rank alike, whole numbers with ties and others.
+    fn ranked(outcomes: Vec<Outcome>) -> Vec<Option<Ranked>> {
+        let of = |outcome| match outcome {
+            Outcome::Ranked(ranked) => Some(ranked),
+            Outcome::NotWanted | Outcome::Undecided => None,
+        };
+        outcomes.into_iter().map(of).collect()
+    }
+
+    /// Every way through the pairs ranks alike what it decides: whole numbers with ties, others, and a
+    /// collapsed set, which products in f32 leave to the rest.
     #[test]
-    fn each_pair_once_is_each_query_by_itself() {
+    fn all_ways_rank_alike() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let (n, dim) = (1700, 5);
         let labels: Vec<i64> = (0..n).map(|_| rng.random_range(0i64..90)).collect();
-        let ties: Vec<f32> = (0..n * dim)
-            .map(|_| rng.random_range(-2i32..3) as f32)
-            .collect();
-        let none: Vec<f32> = (0..n * dim).map(|_| rng.random::<f32>() - 0.5).collect();
-        for rows in [ties, none] {
-            let set = LabelledRows::new(&rows, dim, &labels).unwrap();
-            let (sorted, _) = prepare(&set, None, Metric::Euclidean);
+        let mut rows = |of: &dyn Fn(usize, i32, f64) -> f64| -> Vec<f64> {
+            let mut entry = |k: usize| of(k / dim, rng.random_range(-2..3), rng.random::<f64>());
+            (0..n * dim).map(&mut entry).collect()
+        };
+        let ties = rows(&|_, whole, _| f64::from(whole));
+        let others = rows(&|_, _, x| x - 0.5);
+        let collapsed = rows(&|i, _, x| [1.0, -1.0][i % 2] + 1e-5 * x);
+        for (name, rows) in [("ties", ties), ("others", others), ("collapsed", collapsed)] {
+            let entries = Entries::Double(&rows);
+            let set = Set::new(
+                HostRows::euclidean(entries, dim, entries.exponent()),
+                &labels,
+            );
+            let equals = set.equals();
             let search = Search {
-                queries: &sorted,
-                reference: &sorted,
+                sets: Sets {
+                    queries: &set,
+                    reference: &set,
+                    equals: &equals,
+                },
                 alone: true,
                 knn: 4,
+                wanted: Wanted::Matched,
+                centre: centre(&set.rows),
             };
-            let (once, itself) = (search.each_pair_once(), search.each_query_by_itself());
-            assert_eq!(once.len(), n);
-            for (once, itself) in once.into_iter().zip(itself) {
-                let (once, itself) = (once.unwrap(), itself.unwrap());
-                assert_eq!(once.first, itself.first);
-                assert_eq!(once.relevance, itself.relevance);
-                assert_eq!(once.voted, itself.voted);
+            let mut all: Vec<usize> = (0..n).collect();
+            let read = |place: usize, row: &mut [f64]| set.read(place, row);
+            let whole = Prepared::<f32>::whole(dim, n, search.centre.as_deref(), read);
+            let once = ranked(search.each_pair_once(&whole));
+            let single = ranked(search.each_query_by_itself(&all, Some(&whole)));
+            let double = ranked(search.each_query_by_itself::<f64>(&all, None));
+            let exact = search.by_distances(&mut all);
+            let mut by_distances = vec![None; n];
+            for (place, ranked) in all.into_iter().zip(ranked(exact)) {
+                by_distances[place] = ranked;
+            }
+            let undecided = |of: &[Option<Ranked>]| of.iter().filter(|of| of.is_none()).count();
+            assert_eq!(undecided(&by_distances), 0, "{name}");
+            for way in [&once, &single, &double] {
+                for (way, exact) in way.iter().zip(&by_distances) {
+                    assert!(way.is_none() || way == exact, "{name}");
+                }
+            }
+            match name {
+                "others" => assert_eq!(undecided(&once) + undecided(&single), 0),
+                "collapsed" => {
+                    assert!(undecided(&once) > n / 2 && undecided(&single) > n / 2);
+                    assert_eq!(undecided(&double), 0);
+                }
+                _ => {}
             }
         }
+    }
+
+    #[test]
+    fn the_first_of_the_labels_with_most_votes() {
+        assert_eq!(vote([].into_iter()), None);
+        assert_eq!(vote([4, 1, 1, 4, 9].into_iter()), Some(4));
+        assert_eq!(vote([9, 1, 4, 4, 1].into_iter()), Some(1));
     }
 }

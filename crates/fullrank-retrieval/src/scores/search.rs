@@ -1,59 +1,53 @@
-//! The nearest rows by blocks of inner products.
+//! Sets ready to be searched, and their inner products by blocks, with a bound of the error.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::{Add, Mul, Range, Sub};
 
 use faer::linalg::matmul::matmul;
+use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::{LabelledRows, Metric};
+use super::Metric;
+use crate::host_rows::{Entries, HostRows, UNIT_SQUARE, sum_of_squares};
 
-/// Rows that all but share a direction have this share of their squared norms in their mean.
-const ONE_DIRECTION: f64 = 0.99;
+/// Rows of a part of a set that one thread prepares.
+const PART: usize = 256;
+/// The mean is subtracted from the rows if it has this share of their mean square.
+const COMMON: f64 = 0.5;
 
-/// A set's rows, in the order of their labels and, within a label, of their indices.
-pub(super) struct Sorted {
-    /// One row after another.
-    pub(super) rows: Vec<f32>,
-    pub(super) dim: usize,
-    /// The index of each row in the set as it was given.
+/// A set's rows by place: in the order of their labels and, within a label, of their indices.
+pub(super) struct Set<'a> {
+    pub(super) rows: HostRows<'a>,
+    /// The index of each row in the set as it was given, by place.
     pub(super) indices: Vec<u32>,
-    /// Half of each row's squared norm.
-    pub(super) half_squares: Vec<f32>,
-    /// The place of each label's rows.
+    /// The places of each label's rows.
     pub(super) classes: BTreeMap<i64, Range<usize>>,
-    /// The label of each row of the set as it was given.
-    pub(super) labels: Vec<i64>,
+    /// The label of each row, by index; none if it does not matter.
+    pub(super) labels: &'a [i64],
+    /// The places of rows that have no direction where that is what counts.
+    directionless: Vec<usize>,
 }
 
-impl Sorted {
-    fn new(set: &LabelledRows<'_>, metric: Metric) -> Self {
-        let mut indices: Vec<u32> = (0..set.len() as u32).collect();
-        indices.sort_by_key(|&i| set.labels[i as usize]);
-        let mut rows = vec![0.0; set.values.len()];
-        rows.par_chunks_exact_mut(set.dim)
-            .zip(&indices)
-            .for_each(|(row, &i)| {
-                row.copy_from_slice(&set.values[i as usize * set.dim..][..set.dim]);
-                if metric == Metric::Cosine {
-                    normalise(row);
-                }
-            });
+impl<'a> Set<'a> {
+    pub(super) fn new(rows: HostRows<'a>, labels: &'a [i64]) -> Self {
+        let mut indices: Vec<u32> = (0..rows.len() as u32).collect();
         let mut classes: BTreeMap<i64, Range<usize>> = BTreeMap::new();
-        for (place, &i) in indices.iter().enumerate() {
-            let range = classes
-                .entry(set.labels[i as usize])
-                .or_insert(place..place);
-            range.end = place + 1;
+        if !labels.is_empty() {
+            indices.sort_by_key(|&i| labels[i as usize]);
+            for (place, &i) in indices.iter().enumerate() {
+                let range = classes.entry(labels[i as usize]).or_insert(place..place);
+                range.end = place + 1;
+            }
         }
+        let directionless = |&place: &usize| rows.has_no_direction(indices[place] as usize);
         Self {
+            directionless: (0..rows.len()).filter(directionless).collect(),
             rows,
-            dim: set.dim,
             indices,
-            half_squares: Vec::new(),
             classes,
-            labels: set.labels.to_vec(),
+            labels,
         }
     }
 
@@ -61,122 +55,366 @@ impl Sorted {
         self.indices.len()
     }
 
-    /// The given labels in the order of the rows.
-    pub(super) fn labels_in_order(&self, labels: &[i64]) -> Vec<i64> {
-        self.indices.iter().map(|&i| labels[i as usize]).collect()
+    pub(super) fn index(&self, place: usize) -> usize {
+        self.indices[place] as usize
     }
 
-    fn mean(&self) -> Vec<f64> {
-        let mut mean = vec![0.0; self.dim];
-        for row in self.rows.chunks_exact(self.dim) {
-            for (mean, &x) in mean.iter_mut().zip(row) {
-                *mean += f64::from(x);
-            }
+    pub(super) fn label(&self, place: usize) -> Option<i64> {
+        self.labels.get(self.index(place)).copied()
+    }
+
+    /// Writes the row at a place; false if it has no direction where that is what counts.
+    pub(super) fn read(&self, place: usize, to: &mut [f64]) -> bool {
+        self.rows.read(self.index(place), to);
+        !self.has_no_direction(place)
+    }
+
+    pub(super) fn has_no_direction(&self, place: usize) -> bool {
+        self.rows.has_no_direction(self.index(place))
+    }
+
+    /// The places in a range whose rows have no direction.
+    pub(super) fn directionless(&self, within: &Range<usize>) -> &[usize] {
+        let places = &self.directionless;
+        let from = places.partition_point(|&place| place < within.start);
+        let to = places.partition_point(|&place| place < within.end);
+        &places[from..to]
+    }
+
+    /// For each place that of the first row with the same entries.
+    pub(super) fn equals(&self) -> Vec<u32> {
+        match self.rows.entries() {
+            Entries::Single(values) => self.equals_of(values, f32::to_bits),
+            Entries::Double(values) => self.equals_of(values, f64::to_bits),
         }
-        for mean in &mut mean {
-            *mean /= self.len() as f64;
-        }
-        mean
     }
 
-    fn mean_square(&self) -> f64 {
-        let square = |x: &f32| f64::from(*x) * f64::from(*x);
-        self.rows.iter().map(square).sum::<f64>() / self.len() as f64
-    }
-
-    fn subtract(&mut self, centre: &[f64]) {
-        self.rows.par_chunks_exact_mut(self.dim).for_each(|row| {
-            for (x, centre) in row.iter_mut().zip(centre) {
-                *x = (f64::from(*x) - centre) as f32;
-            }
-        });
-    }
-
-    fn set_half_squares(&mut self) {
-        let half_square = |row: &[f32]| {
-            let square = |&x: &f32| f64::from(x) * f64::from(x);
-            (row.iter().map(square).sum::<f64>() / 2.0) as f32
+    fn equals_of<T, B>(&self, values: &[T], bits: impl Fn(T) -> B + Sync) -> Vec<u32>
+    where
+        T: Copy + Sync,
+        B: Hash + Ord,
+    {
+        let row = |place: u32| {
+            let dim = self.rows.dim();
+            values[self.index(place as usize) * dim..][..dim]
+                .iter()
+                .map(|&x| bits(x))
         };
-        self.half_squares = self
-            .rows
-            .par_chunks_exact(self.dim)
-            .map(half_square)
-            .collect();
-    }
-
-    /// Some of the rows as a matrix.
-    fn block(&self, rows: Range<usize>) -> MatRef<'_, f32> {
-        let entries = &self.rows[rows.start * self.dim..rows.end * self.dim];
-        MatRef::from_row_major_slice(entries, rows.len(), self.dim)
-    }
-}
-
-fn normalise(row: &mut [f32]) {
-    let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    if square > 0.0 {
-        let norm = square.sqrt();
-        for x in row {
-            *x = (f64::from(*x) / norm) as f32;
+        let hash = |place: u32| {
+            let mut hasher = DefaultHasher::new();
+            row(place).for_each(|x| x.hash(&mut hasher));
+            (hasher.finish(), place)
+        };
+        let mut order: Vec<(u64, u32)> = (0..self.len() as u32).into_par_iter().map(hash).collect();
+        order.sort_unstable();
+        let mut firsts: Vec<u32> = (0..self.len() as u32).collect();
+        // Rows of one hash that differ are told apart only from the first of them: equal ones may then be
+        // taken for different, which costs time, no more.
+        for same_hash in order.chunk_by(|a, b| a.0 == b.0) {
+            let first = same_hash[0].1;
+            for &(_, place) in &same_hash[1..] {
+                if row(place).eq(row(first)) {
+                    firsts[place as usize] = first;
+                }
+            }
         }
+        firsts
     }
 }
 
-/// The sets ready to be searched: sorted, for the cosine normalised, and without the mean if they all
-/// but share a direction. No reference: the queries are their own.
-pub(super) fn prepare(
-    queries: &LabelledRows<'_>,
-    reference: Option<&LabelledRows<'_>>,
+/// The rows of two sets in one scale, or of the queries alone.
+pub(super) fn host_rows<'a>(
+    queries: (Entries<'a>, usize),
+    reference: Option<(Entries<'a>, usize)>,
     metric: Metric,
-) -> (Sorted, Option<Sorted>) {
-    let mut queries = Sorted::new(queries, metric);
-    let mut reference = reference.map(|reference| Sorted::new(reference, metric));
-    let searched = reference.as_ref().unwrap_or(&queries);
-    let centre = searched.mean();
-    let square: f64 = centre.iter().map(|x| x * x).sum();
-    if square > ONE_DIRECTION * searched.mean_square() {
-        queries.subtract(&centre);
-        if let Some(reference) = &mut reference {
-            reference.subtract(&centre);
+) -> (HostRows<'a>, Option<HostRows<'a>>) {
+    let exponent = |set: (Entries<'a>, usize)| set.0.exponent();
+    let of = match metric {
+        Metric::Cosine => |(entries, dim), _| HostRows::cosine(entries, dim),
+        Metric::Euclidean => |(entries, dim), most| HostRows::euclidean(entries, dim, most),
+    };
+    let most = match metric {
+        Metric::Cosine => 0,
+        Metric::Euclidean => exponent(queries).max(reference.map_or(i32::MIN, exponent)),
+    };
+    (
+        of(queries, most),
+        reference.map(|reference| of(reference, most)),
+    )
+}
+
+/// The mean of the rows, if it is a large part of them: without it, products of rows are the more precise.
+pub(super) fn centre(rows: &HostRows<'_>) -> Option<Vec<f64>> {
+    let dim = rows.dim();
+    let parts: Vec<(Vec<f64>, f64)> = blocks(rows.len(), PART)
+        .into_par_iter()
+        .map(|part| {
+            let (mut sums, mut squares, mut row) = (vec![0.0; dim], 0.0, vec![0.0; dim]);
+            for i in part {
+                rows.read(i, &mut row);
+                squares += sum_of_squares(&row, 1.0);
+                for (sum, x) in sums.iter_mut().zip(&row) {
+                    *sum += x;
+                }
+            }
+            (sums, squares)
+        })
+        .collect();
+    let (mut mean, mut square) = (vec![0.0; dim], 0.0);
+    let count = rows.len() as f64;
+    for (sums, squares) in parts {
+        square += squares / count;
+        for (mean, sum) in mean.iter_mut().zip(sums) {
+            *mean += sum / count;
         }
     }
-    queries.set_half_squares();
-    if let Some(reference) = &mut reference {
-        reference.set_half_squares();
+    (sum_of_squares(&mean, 1.0) > COMMON * square).then_some(mean)
+}
+
+/// The precision of products: f32 or f64.
+pub(super) trait Real:
+    ComplexField
+    + Copy
+    + Send
+    + Sync
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+{
+    const ONE: Self;
+    const ZERO: Self;
+    /// The nearness of what is not to be found.
+    const NOWHERE: Self;
+    const UNIT_ROUNDOFF: f64;
+    /// What the entries of [`HostRows`] are multiplied by, a power of two.
+    const SCALE: f64;
+    /// More than what underflow takes from the product of two rows, for each dimension.
+    const UNDERFLOW: f64;
+
+    fn nearest(x: f64) -> Self;
+    fn wide(self) -> f64;
+    fn up(self) -> Self;
+    fn down(self) -> Self;
+
+    /// The smallest number that is not below `x`.
+    fn above(x: f64) -> Self {
+        let near = Self::nearest(x);
+        if near.wide() < x { near.up() } else { near }
     }
-    (queries, reference)
+
+    /// The largest number that is not above `x`.
+    fn below(x: f64) -> Self {
+        let near = Self::nearest(x);
+        if near.wide() > x { near.down() } else { near }
+    }
+}
+
+impl Real for f32 {
+    const ONE: Self = 1.0;
+    const ZERO: Self = 0.0;
+    const NOWHERE: Self = f32::NEG_INFINITY;
+    const UNIT_ROUNDOFF: f64 = f32::EPSILON as f64 / 2.0;
+    // 2^-470: entries up to 2^20, or 2^21 without their mean. One that underflows is off by 2^-150, a
+    // product with it by 2^-129, and a product that underflows by 2^-150.
+    const SCALE: f64 = f64::from_bits((1023 - 470) << 52);
+    const UNDERFLOW: f64 = f64::from_bits((1023 - 120) << 52);
+
+    fn nearest(x: f64) -> Self {
+        x as f32
+    }
+
+    fn wide(self) -> f64 {
+        self.into()
+    }
+
+    fn up(self) -> Self {
+        self.next_up()
+    }
+
+    fn down(self) -> Self {
+        self.next_down()
+    }
+}
+
+impl Real for f64 {
+    const ONE: Self = 1.0;
+    const ZERO: Self = 0.0;
+    const NOWHERE: Self = f64::NEG_INFINITY;
+    const UNIT_ROUNDOFF: f64 = f64::EPSILON / 2.0;
+    // Entries up to 2^491, off by 2^-1075 where they underflow.
+    const SCALE: f64 = 1.0;
+    const UNDERFLOW: f64 = f64::from_bits((1023 - 575) << 52);
+
+    fn nearest(x: f64) -> Self {
+        x
+    }
+
+    fn wide(self) -> f64 {
+        self
+    }
+
+    fn up(self) -> Self {
+        self.next_up()
+    }
+
+    fn down(self) -> Self {
+        self.next_down()
+    }
+}
+
+/// Rows in the precision of the products, without the centre.
+pub(super) struct Prepared<T> {
+    dim: usize,
+    rows: Vec<T>,
+    /// Half of each row's squared norm.
+    half_squares: Vec<T>,
+    /// An upper bound of each row's norm.
+    norms: Vec<T>,
+    /// Each row's squared norm, to f64's precision.
+    squares: Vec<f64>,
+}
+
+/// Some rows of [`Prepared`].
+pub(super) struct Rows<'a, T> {
+    dim: usize,
+    pub(super) rows: &'a [T],
+    pub(super) half_squares: &'a [T],
+    pub(super) norms: &'a [T],
+    /// The largest of the norms.
+    pub(super) most: T,
+    pub(super) squares: &'a [f64],
+}
+
+impl<T: Real> Prepared<T> {
+    /// The rows of some places, on one core. `read` writes the row at a place in the scale of [`HostRows`]
+    /// and says whether it has a direction or needs none; see [`Set::read`].
+    pub(super) fn part(
+        dim: usize,
+        places: impl ExactSizeIterator<Item = usize>,
+        centre: Option<&[f64]>,
+        read: impl Fn(usize, &mut [f64]) -> bool,
+    ) -> Self {
+        let mut prepared = Self::empty(dim, places.len());
+        prepared.rows.reserve_exact(places.len() * dim);
+        let mut row = vec![0.0; dim];
+        for place in places {
+            let square = if read(place, &mut row) {
+                if let Some(centre) = centre {
+                    for (x, centre) in row.iter_mut().zip(centre) {
+                        *x -= centre;
+                    }
+                }
+                sum_of_squares(&row, 1.0)
+            } else {
+                // Its nearness to a query is not made of products.
+                row.fill(0.0);
+                2.0 * UNIT_SQUARE
+            };
+            let entries = row.iter().map(|x| T::nearest(x * T::SCALE));
+            prepared.rows.extend(entries);
+            prepared.push_norm(square);
+        }
+        prepared
+    }
+
+    /// The rows of the places `0..count`, on all cores.
+    pub(super) fn whole(
+        dim: usize,
+        count: usize,
+        centre: Option<&[f64]>,
+        read: impl Fn(usize, &mut [f64]) -> bool + Sync,
+    ) -> Self {
+        let mut whole = Self::empty(dim, count);
+        whole.rows = vec![T::ZERO; count * dim];
+        let parts: Vec<Self> = whole
+            .rows
+            .par_chunks_mut(PART * dim)
+            .enumerate()
+            .map(|(part, rows)| {
+                let from = part * PART;
+                let mut part = Self::part(dim, from..from + rows.len() / dim, centre, &read);
+                rows.copy_from_slice(&part.rows);
+                part.rows = Vec::new();
+                part
+            })
+            .collect();
+        for part in parts {
+            whole.half_squares.extend(part.half_squares);
+            whole.norms.extend(part.norms);
+            whole.squares.extend(part.squares);
+        }
+        whole
+    }
+
+    fn empty(dim: usize, count: usize) -> Self {
+        Self {
+            dim,
+            rows: Vec::new(),
+            half_squares: Vec::with_capacity(count),
+            norms: Vec::with_capacity(count),
+            squares: Vec::with_capacity(count),
+        }
+    }
+
+    fn push_norm(&mut self, square: f64) {
+        let square = square * T::SCALE * T::SCALE;
+        // Entries whose squares underflow, 2^-505 at most, count as that.
+        let least = f64::from_bits((1023 - 505) << 52) * (self.dim as f64).sqrt();
+        self.squares.push(square);
+        self.half_squares.push(T::nearest(square / 2.0));
+        self.norms.push(T::above(square.sqrt() + least * T::SCALE));
+    }
+
+    pub(super) fn rows(&self, range: Range<usize>) -> Rows<'_, T> {
+        let norms = &self.norms[range.clone()];
+        let larger = |most: T, &norm: &T| if norm > most { norm } else { most };
+        Rows {
+            dim: self.dim,
+            most: norms.iter().fold(T::ZERO, larger),
+            norms,
+            rows: &self.rows[range.start * self.dim..range.end * self.dim],
+            half_squares: &self.half_squares[range.clone()],
+            squares: &self.squares[range],
+        }
+    }
+}
+
+impl<T: Real> Rows<'_, T> {
+    fn matrix(&self) -> MatRef<'_, T> {
+        MatRef::from_row_major_slice(self.rows, self.norms.len(), self.dim)
+    }
 }
 
 /// The inner products of some queries with some reference rows, row-major.
-pub(super) fn products<'a>(
-    queries: &Sorted,
-    query_rows: Range<usize>,
-    reference: &Sorted,
-    reference_rows: Range<usize>,
-    space: &'a mut [f32],
-) -> &'a mut [f32] {
-    let (height, width) = (query_rows.len(), reference_rows.len());
+pub(super) fn products<'a, T: Real>(
+    queries: &Rows<'_, T>,
+    reference: &Rows<'_, T>,
+    space: &'a mut [T],
+) -> &'a mut [T] {
+    let (height, width) = (queries.norms.len(), reference.norms.len());
     let products = &mut space[..height * width];
     matmul(
         MatMut::from_row_major_slice_mut(&mut *products, height, width),
         Accum::Replace,
-        queries.block(query_rows),
-        reference.block(reference_rows).transpose(),
-        1.0f32,
+        queries.matrix(),
+        reference.matrix().transpose(),
+        T::ONE,
         Par::Seq,
     );
     products
 }
 
 /// How near some reference rows are to a query, from its products with them: `<q, r> - |r|^2 / 2`, which
-/// falls as the distance grows.
-pub(super) fn nearness(products: &mut [f32], half_squares: &[f32]) {
-    for (product, half) in products.iter_mut().zip(half_squares) {
-        *product -= half;
+/// is `(|q|^2 - |q - r|^2) / 2` and falls as the distance grows.
+pub(super) fn nearness<T: Real>(products: &mut [T], half_squares: &[T]) {
+    for (product, &half) in products.iter_mut().zip(half_squares) {
+        *product = *product - half;
     }
 }
 
 /// A row-major matrix of `width` columns, transposed.
-pub(super) fn transpose(matrix: &[f32], width: usize, transposed: &mut [f32]) {
+pub(super) fn transpose<T: Copy>(matrix: &[T], width: usize, transposed: &mut [T]) {
     const TILE: usize = 16;
     let height = matrix.len() / width;
     for top in (0..height).step_by(TILE) {
@@ -190,102 +428,137 @@ pub(super) fn transpose(matrix: &[f32], width: usize, transposed: &mut [f32]) {
     }
 }
 
-/// Nearness and index as one number: larger is nearer and, among equally near rows, first.
-pub(super) fn code(nearness: f32, index: u32) -> u64 {
-    // Adding 0 makes -0 equal to 0.
-    let bits = (nearness + 0.0).to_bits();
-    // The order of floats as an order of integers.
-    let ascending = if bits >> 31 == 1 {
-        !bits
-    } else {
-        bits | 1 << 31
-    };
-    u64::from(ascending) << 32 | u64::from(!index)
+/// How far the nearness of a reference row `r` to a query `q` may be from that of their squared distance
+/// `s` as [`HostRows`] has it, `(|q|^2 - s) / 2`: `A |q| |r| + B (|q|^2 + |r|^2)` and what underflows.
+///
+/// With `u` the unit roundoff of the products, `v` = 2^-53 that of f64, and `d` dimensions:
+///
+/// - The product, summed in any order, is off by `d u / (1 - d u) |q| |r|` at most (Higham, "Accuracy and
+///   Stability of Numerical Algorithms", 2002, section 3.1), and by `2 u |q| |r|` and a little since the
+///   entries were rounded once the centre was subtracted. The centre itself is exact: any is.
+/// - Half the square, summed in f64, is off by `(u + (d + 2) v) |r|^2 / 2`.
+/// - The difference of both is off by `u (|q| |r| + |r|^2 / 2)`; so is its sum with the bound.
+/// - `s` itself is off by `(d + 2) v s`, and `s <= 2 |q|^2 + 2 |r|^2`.
+///
+/// Together `A = (d + 6) u` and `B = 2 u + 2 (d + 2) v` and terms of second order; what is taken is more.
+#[derive(Clone, Copy)]
+pub(super) struct Bound<T> {
+    /// `A |q|`
+    product: T,
+    /// `B`
+    square: T,
+    /// `B |q|^2` and the underflow.
+    constant: T,
+    /// `|q|^2`
+    own: f64,
+    relative: f64,
+    underflow: f64,
 }
 
-/// The index in a [`code`].
-pub(super) fn index(code: u64) -> u32 {
-    !(code as u32)
-}
+impl<T: Real> Bound<T> {
+    /// Whether the precision is enough for rows of so many dimensions.
+    pub(super) fn holds(dim: usize) -> bool {
+        dim as f64 * T::UNIT_ROUNDOFF < 0.1
+    }
 
-/// The nearest rows met so far, at least `depth` of them.
-pub(super) struct Nearest {
-    codes: Vec<u64>,
-    depth: usize,
-    /// A row less near than this is not among the nearest.
-    least: f32,
-    least_code: u64,
-}
-
-impl Nearest {
-    pub(super) fn new(depth: usize) -> Self {
+    /// The bound for a query of this squared norm.
+    pub(super) fn new(own: f64, dim: usize) -> Self {
+        let (u, d) = (T::UNIT_ROUNDOFF, dim as f64);
+        let product = 1.05 * (d + 16.0) * u / (1.0 - d * u);
+        let relative = 4.0 * u + (d + 8.0) * f64::EPSILON;
+        let underflow = d * T::UNDERFLOW;
+        let least = f64::from_bits((1023 - 505) << 52) * d.sqrt() * T::SCALE;
         Self {
-            codes: Vec::new(),
-            depth,
-            least: f32::NEG_INFINITY,
-            least_code: 0,
+            product: T::above(product * (own.sqrt() + least)),
+            square: T::above(relative),
+            constant: T::above(relative * own + underflow),
+            own,
+            relative,
+            underflow,
         }
     }
 
-    pub(super) fn depth(&self) -> usize {
-        self.depth
+    /// The bound for a reference row of this norm.
+    pub(super) fn of(&self, norm: T) -> T {
+        norm * (self.product + self.square * norm) + self.constant
     }
 
-    /// How many rows are held at once, at most, of which `depth` are among the nearest.
-    pub(super) fn most_kept(depth: usize) -> usize {
-        2 * depth + 64
+    /// The nearness of a squared distance in the scale of [`HostRows`], and how far it may be off.
+    pub(super) fn nearness(&self, squared_distance: f64) -> (f64, f64) {
+        let square = squared_distance * T::SCALE * T::SCALE;
+        let nearness = (self.own - square) / 2.0;
+        (
+            nearness,
+            self.relative * (self.own + square) + self.underflow,
+        )
     }
+}
 
-    /// Takes in the rows of a block: their nearness and indices.
-    pub(super) fn extend(&mut self, nearness: &[f32], indices: &[u32]) {
-        if self.depth == 0 {
-            return;
-        }
-        const STRIDE: usize = 32;
-        for (nearness, indices) in nearness.chunks(STRIDE).zip(indices.chunks(STRIDE)) {
-            let least = self.least;
-            if !nearness.iter().fold(false, |any, &x| any | (x >= least)) {
-                continue;
-            }
-            for (&x, &i) in nearness.iter().zip(indices) {
-                // The query itself has the nearness of nothing.
-                if x >= self.least && x != f32::NEG_INFINITY {
-                    self.push(code(x, i));
+/// `0..length` in parts of `size`.
+pub(super) fn blocks(length: usize, size: usize) -> Vec<Range<usize>> {
+    (0..length)
+        .step_by(size)
+        .map(|start| start..length.min(start + size))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// The nearness by products is within the bound of that of the distance, in blocks of several rows and of
+    /// one, with and without a centre.
+    fn assert_bound<T: Real>(rows: &[f64], dim: usize, centre: Option<&[f64]>) {
+        let entries = Entries::Double(rows);
+        let set = Set::new(HostRows::euclidean(entries, dim, entries.exponent()), &[]);
+        let n = set.len();
+        let read = |place: usize, row: &mut [f64]| set.read(place, row);
+        let prepared = Prepared::<T>::part(dim, 0..n, centre, read);
+        for others in [0..n, n - 1..n] {
+            let (queries, block) = (prepared.rows(0..n), prepared.rows(others.clone()));
+            let mut space = vec![T::ZERO; n * n];
+            let products = products(&queries, &block, &mut space);
+            let mut own = vec![0.0; dim];
+            for (q, products) in products.chunks_exact_mut(others.len()).enumerate() {
+                nearness(products, block.half_squares);
+                set.read(q, &mut own);
+                let bound = Bound::<T>::new(queries.squares[q], dim);
+                for (j, r) in others.clone().enumerate() {
+                    let square = set.rows.squared_distance(Some(&own), r);
+                    let (exact, margin) = bound.nearness(square);
+                    let off = (products[j].wide() - exact).abs();
+                    assert!(
+                        off <= bound.of(block.norms[j]).wide() + margin,
+                        "{q} {r}: {off}"
+                    );
                 }
             }
         }
     }
 
-    fn push(&mut self, code: u64) {
-        if code < self.least_code {
-            return;
+    #[test]
+    fn nearness_is_within_its_bound() {
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        for dim in [1, 2, 67, 1024] {
+            let mut noise = || rng.random::<f64>() - 0.5;
+            let apart: Vec<f64> = (0..21 * dim).map(|_| noise()).collect();
+            let positive: Vec<f64> = apart.iter().map(|x| x + 0.5).collect();
+            let tight: Vec<f64> = apart.iter().map(|x| 1e6 + 1e-3 * x).collect();
+            let size = |k: usize| 10f64.powi(60 * ((k / dim % 7) as i32 - 3) / 6);
+            let mixed: Vec<f64> = apart.iter().enumerate().map(|(k, x)| x * size(k)).collect();
+            for rows in [apart, positive, tight, mixed] {
+                let entries = Entries::Double(&rows);
+                let host = HostRows::euclidean(entries, dim, entries.exponent());
+                let mut centre = vec![0.0; dim];
+                host.read(3, &mut centre);
+                for centre in [None, Some(&centre[..])] {
+                    assert_bound::<f32>(&rows, dim, centre);
+                    assert_bound::<f64>(&rows, dim, centre);
+                }
+            }
         }
-        self.codes.push(code);
-        if self.codes.len() >= Self::most_kept(self.depth) {
-            self.shrink();
-        }
-    }
-
-    fn shrink(&mut self) {
-        let last = self.depth - 1;
-        let (_, &mut least, _) = self.codes.select_nth_unstable_by(last, |a, b| b.cmp(a));
-        self.codes.truncate(self.depth);
-        self.least_code = least;
-        let ascending = (least >> 32) as u32;
-        let bits = if ascending >> 31 == 1 {
-            ascending & !(1 << 31)
-        } else {
-            !ascending
-        };
-        self.least = f32::from_bits(bits);
-    }
-
-    /// The indices of the `depth` nearest rows, nearest first.
-    pub(super) fn into_indices(mut self) -> Vec<u32> {
-        if self.codes.len() > self.depth {
-            self.shrink();
-        }
-        self.codes.sort_unstable_by(|a, b| b.cmp(a));
-        self.codes.into_iter().map(index).collect()
     }
 }

@@ -12,6 +12,7 @@ use fullrank_retrieval::scores::{LabelledRows, Metric as Distance, Scores, Score
 
 use super::input::EmbeddingInput;
 use super::series::readable;
+use crate::host_values::HostValues;
 
 /// A burn-train metric that shows one retrieval score, between 0 and 1, of all embeddings of a split:
 /// Recall@K, k-NN accuracy, R-precision or MAP@R as [`fullrank_retrieval::scores`] defines them.
@@ -23,7 +24,8 @@ use super::series::readable;
 ///
 /// A score of a batch is not the mean of anything, so the metric keeps the rows (on their device) and
 /// has no value before the end of the split, as burn-train's AUROC: the dashboard shows that of the split
-/// before, and gets one point an epoch. Where a row is not finite, the epoch's value is NaN.
+/// before, and gets one point an epoch. Where a row is not finite, the epoch's value is NaN. Embeddings are
+/// ranked in their own precision, f64 as f64 and all else as f32.
 ///
 /// Its input must have labels: [`EmbeddingInput::labelled`]. Several of these metrics keep the same
 /// tensors, but score them one by one: `n` rows of `d` dimensions take `n^2 d` multiplications on the
@@ -176,7 +178,7 @@ impl Score {
 
 /// Rows and labels of several batches, on the host.
 struct HostRows {
-    values: Vec<f32>,
+    values: HostValues,
     dimensions: usize,
     labels: Vec<i64>,
 }
@@ -184,15 +186,14 @@ struct HostRows {
 impl HostRows {
     fn read(batches: &[EmbeddingInput]) -> Result<Self, TensorReadError> {
         let mut rows = Self {
-            values: Vec::new(),
+            values: HostValues::Single(Vec::new()),
             dimensions: 0,
             labels: Vec::new(),
         };
         for batch in batches {
             let [_, dimensions] = batch.embeddings().dims();
             rows.dimensions = dimensions;
-            let values = batch.embeddings().clone().try_into_vec_as::<f32>()?;
-            rows.values.extend(values);
+            rows.values.extend(HostValues::read(batch.embeddings())?);
             if let Some(labels) = batch.labels() {
                 rows.labels.extend(labels.clone().try_into_vec_as::<i64>()?);
             }
@@ -201,7 +202,10 @@ impl HostRows {
     }
 
     fn labelled(&self) -> Result<LabelledRows<'_>, fullrank_retrieval::scores::ScoresError> {
-        LabelledRows::new(&self.values, self.dimensions, &self.labels)
+        match &self.values {
+            HostValues::Single(values) => LabelledRows::new(values, self.dimensions, &self.labels),
+            HostValues::Double(values) => LabelledRows::new(values, self.dimensions, &self.labels),
+        }
     }
 }
 
@@ -383,6 +387,27 @@ mod tests {
             .unwrap();
         // Two of the three nearest of 0, 1 and 2.1 are 7, three of those of 9 and 10 are -2.
         assert_eq!(at_the_end(metric, &batches()), 0.8);
+    }
+
+    /// Rows that are equal in f32, in one batch of f64 and one of f32.
+    #[test]
+    fn embeddings_in_f64_stay_f64() {
+        let device = Device::default();
+        let near = |by: f64| 1.0 + 1e-10 * by;
+        let data = TensorData::new(vec![near(1.0), near(5.0), near(1.5), near(6.0)], [4, 1]);
+        let wide = Tensor::from_data(data, (&device, burn::tensor::DType::F64));
+        let batches = [
+            EmbeddingInput::labelled(wide, labels([0, 1, 0, 1])),
+            EmbeddingInput::labelled(rows([[9.0], [8.0]]), labels([2, 2])),
+        ];
+        for batches in [
+            &batches[..1],
+            &batches,
+            &[batches[1].clone(), batches[0].clone()],
+        ] {
+            let metric = RetrievalMetric::recall_at(1).ranked_by(Distance::Euclidean);
+            assert_eq!(at_the_end(metric, batches), 1.0);
+        }
     }
 
     #[test]
