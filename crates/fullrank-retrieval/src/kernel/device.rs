@@ -9,7 +9,7 @@ use crate::Distance;
 const DIFFERENCES: usize = 1 << 23;
 
 /// The rows of a batch as they are compared.
-pub(super) struct DeviceRows {
+pub(super) struct RowsOnDevice {
     entries: Tensor<2>,
     norms: Option<Norms>,
 }
@@ -24,7 +24,7 @@ struct Norms {
     zero: Tensor<2, Bool>,
 }
 
-impl DeviceRows {
+impl RowsOnDevice {
     /// The rows of a matrix, divided by their 2-norm if asked for.
     pub(super) fn new(embeddings: &Tensor<2>, unit: bool) -> Self {
         if !unit {

@@ -13,7 +13,7 @@ use crate::Distance;
 const SAFE_SQUARES: std::ops::Range<f64> = 1e-280..f64::MAX;
 
 /// The rows of a batch as they are compared.
-pub(crate) struct HostRows {
+pub(crate) struct RowsOnHost {
     /// One row after another.
     entries: Vec<f64>,
     shape: [usize; 2],
@@ -30,7 +30,7 @@ struct Norm {
     exponent: i32,
 }
 
-impl HostRows {
+impl RowsOnHost {
     /// The rows of a matrix in f32 or f64, divided by their 2-norm if asked for.
     pub(crate) fn new(embeddings: &Tensor<2>, unit: bool) -> Self {
         let shape = embeddings.dims();
@@ -177,8 +177,10 @@ fn normalize(row: &mut [f64]) -> Norm {
         };
     }
     let exponent = if top == 0.0 { 0 } else { exponent(top) };
+    let [a, b] = powers_of_two(-exponent);
     for x in row.iter_mut() {
-        *x = times_power_of_two(*x, -exponent);
+        *x *= a;
+        *x *= b;
     }
     let mantissa = product(row, row).sqrt();
     for x in row.iter_mut() {
@@ -194,9 +196,9 @@ fn through_norm(gradient: &mut [f64], x: &[f64], norm: Norm) {
         return;
     }
     let along = product(gradient, x);
+    let [a, b] = powers_of_two(-norm.exponent);
     for (gradient, x) in gradient.iter_mut().zip(x) {
-        let across = (*gradient - along * x) / norm.mantissa;
-        *gradient = times_power_of_two(across, -norm.exponent);
+        *gradient = (*gradient - along * x) / norm.mantissa * a * b;
     }
 }
 
@@ -205,10 +207,10 @@ fn exponent(x: f64) -> i32 {
     x.log2().floor().clamp(-1100.0, 1100.0) as i32
 }
 
-/// `x * 2^exponent`, where the power may be beyond every number.
-fn times_power_of_two(x: f64, exponent: i32) -> f64 {
+/// Two factors of `2^exponent`, which itself may be beyond every number.
+fn powers_of_two(exponent: i32) -> [f64; 2] {
     let half = exponent / 2;
-    x * 2f64.powi(half) * 2f64.powi(exponent - half)
+    [2f64.powi(half), 2f64.powi(exponent - half)]
 }
 
 /// `|x - y|`
@@ -235,11 +237,12 @@ fn product(x: &[f64], y: &[f64]) -> f64 {
     }
     // Partial sums may be beyond every number where the sum is not.
     let top = |row: &[f64]| row.iter().fold(0.0, |top: f64, x| top.max(x.abs()));
-    let (a, b) = (exponent(top(x)), exponent(top(y)));
-    let scaled = sum(x, y, |x, y| {
-        times_power_of_two(x, -a) * times_power_of_two(y, -b)
-    });
-    times_power_of_two(times_power_of_two(scaled, a), b)
+    let (x_exponent, y_exponent) = (exponent(top(x)), exponent(top(y)));
+    let ([a, b], [c, d]) = (powers_of_two(-x_exponent), powers_of_two(-y_exponent));
+    let scaled = sum(x, y, |x, y| (x * a * b) * (y * c * d));
+    let [a, b] = powers_of_two(x_exponent);
+    let [c, d] = powers_of_two(y_exponent);
+    scaled * a * b * c * d
 }
 
 /// The sum of a function of corresponding entries.

@@ -11,8 +11,8 @@ use burn::tensor::{DType, Device, Tensor};
 use fullrank::internals::is_host;
 
 use crate::Distance;
-use device::DeviceRows;
-pub(crate) use host::HostRows;
+use device::RowsOnDevice;
+pub(crate) use host::RowsOnHost;
 
 /// The number that a loss sees of two rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,8 +56,8 @@ pub(crate) struct KernelMatrix {
 }
 
 enum Rows {
-    Host(HostRows),
-    Device(DeviceRows),
+    Host(RowsOnHost),
+    Device(RowsOnDevice),
 }
 
 impl KernelMatrix {
@@ -77,12 +77,12 @@ impl KernelMatrix {
         let unit = normalize || computed == Kernel::Distance(Distance::Cosine);
         let (rows, values) = match place {
             Place::Host => {
-                let rows = HostRows::new(embeddings, unit);
+                let rows = RowsOnHost::new(embeddings, unit);
                 let values = rows.kernel_tensor(computed, embeddings);
                 (Rows::Host(rows), values)
             }
             Place::Device => {
-                let rows = DeviceRows::new(embeddings, unit);
+                let rows = RowsOnDevice::new(embeddings, unit);
                 let values = rows.kernel(computed);
                 (Rows::Device(rows), values)
             }

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use burn::tensor::{Int, Tensor};
 
-use crate::kernel::{HostRows, Kernel};
+use crate::kernel::{Kernel, RowsOnHost};
 use crate::{Distance, Tuples};
 
 pub use batch_hard::BatchHardMiner;
@@ -63,7 +63,7 @@ pub trait Miner: Debug + Send + Sync {
             "there must be one label for each of the {batch} rows"
         );
         let unit = self.normalize() || self.distance() == Distance::Cosine;
-        let rows = HostRows::new(&embeddings.clone().without_autodiff(), unit);
+        let rows = RowsOnHost::new(&embeddings.clone().without_autodiff(), unit);
         let distances = rows.kernel(Kernel::Distance(self.distance()));
         let labels: Vec<i64> = labels.clone().into_data().iter().collect();
         self.choose(&distances, &labels)
