@@ -2,16 +2,15 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Int, Tensor};
-use fullrank::Terms;
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::Tuples;
-use crate::distance::{prepared, products};
-use crate::masks::{Masks, any_in_row, log_one_plus_sum_exp, masked_mean};
+use crate::kernel::{Kernel, KernelMatrix};
+use crate::masks::{LogSumExp, Masks, any_in_row, count, only, sigmoid, softplus};
 use crate::methods::loss_module;
 use crate::n_pair::first_pairs;
-use crate::ranking_loss::RankingLoss;
+use crate::pair_loss::{PairLoss, Summand};
+use crate::positive_pairs::{PositivePairs, add_at, add_rows, entries_at};
 
 /// Which pairs of a labelled batch the angular loss takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +67,17 @@ impl AngularConfig {
 /// loss = mean over pairs (a, p) of log(1 + sum_n exp f(a, p, n))
 /// ```
 ///
-/// A pair whose anchor has no negative does not count. Holds `[batch, batch, batch]` numbers.
+/// A pair whose anchor has no negative does not count. The pairs are gone through in blocks: no
+/// `[batch, batch, batch]` numbers are held.
+///
+/// # Gradient
+///
+/// With `t = tan^2(alpha)` and the share `g(a, p, n) = exp f(a, p, n) / (1 + sum_m exp f(a, p, m))`,
+/// each of `P` pairs adds, to the derivative in the inner products `K`,
+///
+/// ```text
+/// 4 t g(a, p, n) / P to that in K_an and in K_pn,   -2 (1 + t) sum_n g(a, p, n) / P to that in K_ap
+/// ```
 ///
 /// # Terms
 ///
@@ -99,37 +108,44 @@ loss_module!(
     }
 );
 
-impl Angular {
-    fn of_masks(&self, embeddings: Tensor<2>, masks: &Masks) -> Terms {
-        let products = products(&prepared(embeddings, self.normalize));
+impl PairLoss for Angular {
+    fn kernel(&self) -> (Kernel, bool) {
+        (Kernel::Product, self.normalize)
+    }
+
+    fn of_pairs(&self, kernel: &KernelMatrix, pairs: &Masks) -> Vec<Summand> {
+        let products = &kernel.values;
         let [batch, _] = products.dims();
         let square = self.angle.to_radians().tan().powi(2);
-        // <a, n> + <p, n> - <a, p>, each with its factor, as [a, p, n].
-        let near = products.clone().mul_scalar(4.0 * square);
-        let logits = near.clone().unsqueeze_dim::<3>(1) + near.unsqueeze_dim::<3>(0)
-            - products
-                .mul_scalar(2.0 * (1.0 + square))
-                .unsqueeze_dim::<3>(2);
-        let triplets = masks.triplets();
-        let losses = log_one_plus_sum_exp(logits, &triplets).squeeze_dim::<2>(2);
-        let has_negative = any_in_row(&masks.negative).expand([batch, batch]);
-        let loss = masked_mean(losses, &masks.positive.clone().bool_and(has_negative));
-        Terms::new(loss.clone()).with("angular", loss)
+        let (outer, inner) = (4.0 * square, 2.0 * (1.0 + square));
+        let has_negative = any_in_row(&pairs.negative).expand([batch, batch]);
+        let counted = pairs.positive.clone().bool_and(has_negative);
+        let weight = count(&counted, products).recip().unsqueeze::<2>();
+        let mut value = Tensor::zeros([1], (&products.device(), products.dtype()));
+        let mut slopes = products.zeros_like();
+        for block in PositivePairs::blocks(kernel, pairs) {
+            let rows = |of| products.clone().select(0, of);
+            let outwards = rows(block.anchors.clone()) + rows(block.positives.clone());
+            let across = entries_at(products, &block.places);
+            let logits = outwards.mul_scalar(outer) - across.mul_scalar(inner);
+            let negative = pairs.negative.clone().select(0, block.anchors.clone());
+            let sum = LogSumExp::new(logits, &negative);
+            let losses = only(softplus(sum.log.clone()), &block.valid);
+            value = value + (losses * weight.clone()).sum();
+            let slope = only(sigmoid(sum.log), &block.valid) * weight.clone();
+            let pull = slope.clone().mul_scalar(-inner);
+            let push = sum.shares * slope.mul_scalar(outer);
+            slopes = add_at(slopes, &block.places, pull);
+            slopes = add_rows(slopes, &block.anchors, push.clone());
+            slopes = add_rows(slopes, &block.positives, push);
+        }
+        vec![Summand::new("angular", 1.0, value, slopes)]
     }
-}
 
-impl RankingLoss for Angular {
-    fn forward_terms(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Terms {
-        let masks = Masks::of_labels(&embeddings, &labels);
-        let masks = match self.pairs {
-            AngularPairs::All => masks,
-            AngularPairs::NPair => first_pairs(&masks),
-        };
-        self.of_masks(embeddings, &masks)
-    }
-
-    fn forward_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Terms {
-        let masks = Masks::of_pairs(&embeddings, &tuples.to_pairs());
-        self.of_masks(embeddings, &masks)
+    fn of_labels(&self, kernel: &KernelMatrix, pairs: Masks) -> Vec<Summand> {
+        match self.pairs {
+            AngularPairs::All => self.of_pairs(kernel, &pairs),
+            AngularPairs::NPair => self.of_pairs(kernel, &first_pairs(&pairs)),
+        }
     }
 }

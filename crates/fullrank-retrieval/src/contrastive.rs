@@ -2,14 +2,14 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, activation::relu};
-use fullrank::Terms;
+use burn::tensor::{Bool, Tensor};
 
-use crate::distance::prepared;
-use crate::masks::Masks;
+use crate::Distance;
+use crate::kernel::{Kernel, KernelMatrix};
+use crate::masks::{Masks, above_zero, count, indicator, mean_weights, only};
 use crate::methods::{assert_finite, loss_module};
-use crate::ranking_loss::{RankingLoss, Reduction, active_share};
-use crate::{Distance, Tuples};
+use crate::pair_loss::{PairLoss, Summand};
+use crate::ranking_loss::Reduction;
 
 /// Configuration of [`Contrastive`].
 #[derive(Config, Debug, PartialEq)]
@@ -72,6 +72,17 @@ impl ContrastiveConfig {
 /// With labels, over all ordered pairs of two rows. The two means are taken apart, so that the many
 /// negative pairs of a batch do not outvote the few positive ones. The gradient is finite at `d = 0`.
 ///
+/// # Gradient
+///
+/// With `h(x) = max(x, 0)^2`, or the hinge itself, and `P`, `N` positive and negative pairs,
+///
+/// ```text
+/// dloss/dd_ij =  h'(d_ij - positive_margin) / P     for a positive pair
+///               -h'(negative_margin - d_ij) / N     for a negative pair
+/// ```
+///
+/// or, over pairs that are not zero, by the number of these.
+///
 /// # Terms
 ///
 /// `positive` and `negative`, whose sum is the loss, and `active`: the share of negative pairs inside
@@ -113,36 +124,42 @@ loss_module!(
 );
 
 impl Contrastive {
-    fn of_masks(&self, embeddings: Tensor<2>, masks: &Masks) -> Terms {
-        let distances = self.distance.matrix(&prepared(embeddings, self.normalize));
-        let hinge = |excess: Tensor<2>| {
-            let hinge = relu(excess);
-            if self.squared_hinge {
-                hinge.square()
-            } else {
-                hinge
-            }
+    /// The hinge of what each pair exceeds its margin by: its reduced value, its slopes and the share of
+    /// the chosen pairs that are not zero.
+    fn hinge(
+        &self,
+        excess: Tensor<2>,
+        mask: &Tensor<2, Bool>,
+    ) -> (Tensor<1>, Tensor<2>, Tensor<1>) {
+        let active = above_zero(&excess).bool_and(mask.clone());
+        let (losses, slopes) = if self.squared_hinge {
+            (excess.clone().square(), excess.clone().mul_scalar(2.0))
+        } else {
+            (excess.clone(), excess.ones_like())
         };
-        let far = hinge(distances.clone().sub_scalar(self.positive_margin));
-        let near = hinge(distances.neg().add_scalar(self.negative_margin));
-        let active = active_share(&near, &masks.negative);
-        let positive = self.reduction.apply(far, &masks.positive);
-        let negative = self.reduction.apply(near, &masks.negative);
-        Terms::new(positive.clone() + negative.clone())
-            .with("positive", positive)
-            .with("negative", negative)
-            .with("active", active)
+        let (all, counted) = (count(mask, &excess), indicator(&active, &excess).sum());
+        let factor = self.reduction.factor(all.clone(), counted.clone());
+        let weights = mean_weights(mask, &excess) * factor.unsqueeze::<2>();
+        let value = (only(losses, &active) * weights.clone()).sum();
+        (value, only(slopes, &active) * weights, counted / all)
     }
 }
 
-impl RankingLoss for Contrastive {
-    fn forward_terms(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Terms {
-        let masks = Masks::of_labels(&embeddings, &labels);
-        self.of_masks(embeddings, &masks)
+impl PairLoss for Contrastive {
+    fn kernel(&self) -> (Kernel, bool) {
+        (Kernel::Distance(self.distance), self.normalize)
     }
 
-    fn forward_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Terms {
-        let masks = Masks::of_pairs(&embeddings, &tuples.to_pairs());
-        self.of_masks(embeddings, &masks)
+    fn of_pairs(&self, kernel: &KernelMatrix, pairs: &Masks) -> Vec<Summand> {
+        let distances = kernel.values.clone();
+        let far = distances.clone().sub_scalar(self.positive_margin);
+        let near = distances.neg().add_scalar(self.negative_margin);
+        let (positive, pull, _) = self.hinge(far, &pairs.positive);
+        let (negative, push, active) = self.hinge(near, &pairs.negative);
+        vec![
+            Summand::new("positive", 1.0, positive, pull),
+            Summand::new("negative", 1.0, negative, push.neg()),
+            Summand::report("active", active),
+        ]
     }
 }

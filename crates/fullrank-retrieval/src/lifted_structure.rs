@@ -2,14 +2,12 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, activation::relu};
-use fullrank::Terms;
 
-use crate::distance::prepared;
-use crate::masks::{Masks, any_in_row, log_add_exp, log_sum_exp, masked_mean};
+use crate::Distance;
+use crate::kernel::{Kernel, KernelMatrix};
+use crate::masks::{LogSumExp, Masks, above_zero, any_in_row, log_add_exp, mean_weights, only};
 use crate::methods::{assert_finite, loss_module};
-use crate::ranking_loss::RankingLoss;
-use crate::{Distance, Tuples};
+use crate::pair_loss::{PairLoss, Summand};
 
 /// Configuration of [`LiftedStructure`].
 #[derive(Config, Debug, PartialEq)]
@@ -47,6 +45,17 @@ impl LiftedStructureConfig {
 /// with the Euclidean distance, `n` over the negatives of `a` and `m` over those of `p`. A pair without
 /// a negative does not count.
 ///
+/// # Gradient
+///
+/// With `R_a = log(sum_n exp(margin - d(a, n)))`, `J(a, p) = d(a, p) + log(exp R_a + exp R_p)`,
+/// `g(a, p) = max(J(a, p), 0) / P` over `P` pairs and the share
+/// `q(a, p) = exp R_a / (exp R_a + exp R_p)`,
+///
+/// ```text
+/// dloss/dd_ap = g(a, p)
+/// dloss/dd_an = -exp(margin - d_an - R_a) sum_p q(a, p) (g(a, p) + g(p, a))
+/// ```
+///
 /// # Terms
 ///
 /// `lifted_structure`, which is the loss.
@@ -66,38 +75,38 @@ pub struct LiftedStructure {
 
 loss_module!(LiftedStructure, LiftedStructureConfig { margin, normalize });
 
-impl LiftedStructure {
-    fn of_masks(&self, embeddings: Tensor<2>, masks: &Masks) -> Terms {
-        let rows = prepared(embeddings, self.normalize);
-        let distances = Distance::Euclidean.matrix(&rows);
-        let [batch, _] = distances.dims();
-        let shape = [batch, batch];
+impl PairLoss for LiftedStructure {
+    fn kernel(&self) -> (Kernel, bool) {
+        (Kernel::Distance(Distance::Euclidean), self.normalize)
+    }
+
+    fn of_pairs(&self, kernel: &KernelMatrix, pairs: &Masks) -> Vec<Summand> {
+        let distances = kernel.values.clone();
+        let shape = distances.dims();
         let logits = distances.clone().neg().add_scalar(self.margin);
-        let of_row = log_sum_exp(logits, &masks.negative);
-        let of_pair = log_add_exp(
-            of_row.clone().expand(shape),
-            of_row.transpose().expand(shape),
-        );
-        let has_negative = any_in_row(&masks.negative);
+        let against = LogSumExp::new(logits, &pairs.negative);
+        let of_anchor = against.log.clone().expand(shape);
+        let of_positive = against.log.transpose().expand(shape);
+        let of_pair = log_add_exp(of_anchor.clone(), of_positive);
+
+        let has_negative = any_in_row(&pairs.negative);
         let either = has_negative
             .clone()
             .expand(shape)
             .bool_or(has_negative.transpose().expand(shape));
-        let valid = masks.positive.clone().bool_and(either);
-        let losses = relu(of_pair + distances).square().div_scalar(2.0);
-        let loss = masked_mean(losses, &valid);
-        Terms::new(loss.clone()).with("lifted_structure", loss)
-    }
-}
+        let valid = pairs.positive.clone().bool_and(either);
+        let weights = mean_weights(&valid, &distances);
+        let costs = of_pair.clone() + distances;
+        let active = above_zero(&costs).bool_and(valid);
+        let costs = only(costs, &active);
+        let pull = costs.clone() * weights;
+        let value = (costs * pull.clone()).sum().div_scalar(2.0);
 
-impl RankingLoss for LiftedStructure {
-    fn forward_terms(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Terms {
-        let masks = Masks::of_labels(&embeddings, &labels);
-        self.of_masks(embeddings, &masks)
-    }
-
-    fn forward_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Terms {
-        let masks = Masks::of_pairs(&embeddings, &tuples.to_pairs());
-        self.of_masks(embeddings, &masks)
+        // q(a, p) is asked for wherever (a, p) or (p, a) counts.
+        let pulls = pull.clone() + pull.clone().transpose();
+        let either_way = active.clone().bool_or(active.transpose());
+        let shares = only((of_anchor - of_pair).exp(), &either_way);
+        let push = against.shares * (shares * pulls).sum_dim(1);
+        vec![Summand::new("lifted_structure", 1.0, value, pull - push)]
     }
 }

@@ -1,14 +1,12 @@
-//! Which pairs of a batch are positive and which negative, as matrices on the embeddings' device.
+//! Which pairs of a batch are positive and which negative, as matrices on the embeddings' device, and
+//! sums over the pairs that count.
 //!
 //! Everything a loss does with labels goes through these masks, so that a training step reads
 //! nothing back from the device.
 
-use burn::tensor::{Bool, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::Pairs;
-
-/// A logit that no softmax sees.
-const NEVER: f64 = -1e30;
 
 /// The positive and the negative pairs of a batch: entry `[i, j]` stands for anchor `i` and other `j`.
 #[derive(Clone, Debug)]
@@ -24,13 +22,8 @@ impl Masks {
     ///
     /// # Panics
     ///
-    /// If there is no label for each row.
-    pub(crate) fn of_labels(embeddings: &Tensor<2>, labels: &Tensor<1, Int>) -> Self {
-        let [batch, dim] = embeddings.dims();
-        assert!(
-            batch > 0 && dim > 0,
-            "the embeddings must have at least one row and one dimension, got [{batch}, {dim}]"
-        );
+    /// If there is no label for each of the `batch` rows.
+    pub(crate) fn of_labels(batch: usize, labels: &Tensor<1, Int>) -> Self {
         assert_eq!(
             labels.dims(),
             [batch],
@@ -54,10 +47,8 @@ impl Masks {
     ///
     /// # Panics
     ///
-    /// If an index is not one of a row.
-    pub(crate) fn of_pairs(embeddings: &Tensor<2>, pairs: &Pairs) -> Self {
-        let [batch, _] = embeddings.dims();
-        let device = embeddings.device().without_autodiff();
+    /// If an index is not below `batch`.
+    pub(crate) fn of_pairs(batch: usize, pairs: &Pairs, device: &Device) -> Self {
         let mask = |pairs: &[[usize; 2]]| {
             let mut mask = vec![false; batch * batch];
             for &[anchor, other] in pairs {
@@ -67,22 +58,12 @@ impl Masks {
                 );
                 mask[anchor * batch + other] = true;
             }
-            Tensor::<2, Bool>::from_data(TensorData::new(mask, [batch, batch]), &device)
+            Tensor::<2, Bool>::from_data(TensorData::new(mask, [batch, batch]), device)
         };
         Self {
             positive: mask(&pairs.positive),
             negative: mask(&pairs.negative),
         }
-    }
-
-    /// Entry `[a, p, n]`: whether `(a, p)` is positive and `(a, n)` negative, shape
-    /// `[batch, batch, batch]`.
-    pub(crate) fn triplets(&self) -> Tensor<3, Bool> {
-        let [batch, _] = self.positive.dims();
-        let shape = [batch, batch, batch];
-        let positive = self.positive.clone().unsqueeze_dim::<3>(2).expand(shape);
-        let negative = self.negative.clone().unsqueeze_dim::<3>(1).expand(shape);
-        positive.bool_and(negative)
     }
 }
 
@@ -96,75 +77,72 @@ pub(crate) fn indicator<const D: usize, const E: usize>(
 
 /// The rows that have an entry, shape `[.., 1]` in the last dimension.
 pub(crate) fn any_in_row(mask: &Tensor<2, Bool>) -> Tensor<2, Bool> {
-    mask.clone().int().sum_dim(1).greater_elem(0)
+    mask.clone().any_dim(1)
 }
 
-/// The sum of the chosen entries, shape `[1]`. A chosen NaN stays; an entry that is not chosen
-/// contributes neither value nor gradient.
-pub(crate) fn masked_sum<const D: usize>(values: Tensor<D>, mask: &Tensor<D, Bool>) -> Tensor<1> {
-    values.mask_fill(mask.clone().bool_not(), 0.0).sum()
+/// The entries above zero. A NaN is one: it must stay visible.
+pub(crate) fn above_zero<const D: usize>(values: &Tensor<D>) -> Tensor<D, Bool> {
+    values.clone().lower_equal_elem(0.0).bool_not()
 }
 
-/// How many entries are chosen, shape `[1]`, in the precision of `like`.
+/// The chosen entries; 0 in place of the others, whatever they were.
+pub(crate) fn only<const D: usize>(values: Tensor<D>, mask: &Tensor<D, Bool>) -> Tensor<D> {
+    values.mask_fill(mask.clone().bool_not(), 0.0)
+}
+
+/// How many entries are chosen, 1 at least, shape `[1]`, in the precision of `like`.
 pub(crate) fn count<const D: usize, const E: usize>(
     mask: &Tensor<D, Bool>,
     like: &Tensor<E>,
 ) -> Tensor<1> {
-    indicator(mask, like).sum()
+    indicator(mask, like).sum().clamp_min(1.0)
 }
 
-/// The mean of the chosen entries, shape `[1]`; exactly 0 if there are none.
-pub(crate) fn masked_mean<const D: usize>(values: Tensor<D>, mask: &Tensor<D, Bool>) -> Tensor<1> {
-    let count = count(mask, &values).clamp_min(1.0);
-    masked_sum(values, mask) / count
-}
-
-/// `log(sum of exp(logits))` over the chosen entries of the last dimension, which becomes 1; -1e30
-/// where none is chosen.
-pub(crate) fn log_sum_exp<const D: usize>(logits: Tensor<D>, mask: &Tensor<D, Bool>) -> Tensor<D> {
-    let unchosen = mask.clone().bool_not();
-    let logits = logits.mask_fill(unchosen.clone(), NEVER);
-    let top = logits.clone().without_autodiff().max_dim(D - 1);
-    let sum = (logits - top.clone())
-        .exp()
-        .mask_fill(unchosen, 0.0)
-        .sum_dim(D - 1);
-    // No entry: the logarithm of 1, for its gradient is finite, far below every other number.
-    let empty = sum.clone().lower_equal_elem(0.0);
-    sum.mask_fill(empty, 1.0).log() + top
-}
-
-/// `log(1 + sum of exp(logits))` over the chosen entries of the last dimension, which becomes 1; 0
-/// where none is chosen.
-pub(crate) fn log_one_plus_sum_exp<const D: usize>(
-    logits: Tensor<D>,
+/// The weight of each entry in the mean of the chosen ones: 1 by their number, 0 for the others.
+pub(crate) fn mean_weights<const D: usize, const E: usize>(
     mask: &Tensor<D, Bool>,
+    like: &Tensor<E>,
 ) -> Tensor<D> {
-    let unchosen = mask.clone().bool_not();
-    let logits = logits.mask_fill(unchosen.clone(), NEVER);
-    let top = logits
-        .clone()
-        .without_autodiff()
-        .max_dim(D - 1)
-        .clamp_min(0.0);
-    let sum = (logits - top.clone())
-        .exp()
-        .mask_fill(unchosen, 0.0)
-        .sum_dim(D - 1);
-    (sum + top.clone().neg().exp()).log() + top
+    let weights = indicator(mask, like);
+    weights.clone() / weights.sum().clamp_min(1.0).unsqueeze::<D>()
 }
 
-/// `log(exp(a) + exp(b))`.
+/// `log(sum of exp(logits))` over the chosen entries of each row.
+pub(crate) struct LogSumExp {
+    /// Shape `[rows, 1]`; minus infinity where none is chosen.
+    pub(crate) log: Tensor<2>,
+    /// Its derivative in the logits, of their shape: the share of each in the sum.
+    pub(crate) shares: Tensor<2>,
+}
+
+impl LogSumExp {
+    pub(crate) fn new(logits: Tensor<2>, mask: &Tensor<2, Bool>) -> Self {
+        let logits = logits.mask_fill(mask.clone().bool_not(), f64::NEG_INFINITY);
+        let top = logits.clone().max_dim(1);
+        let beyond = top.clone().is_inf();
+        let top = top.mask_fill(beyond, 0.0);
+        let powers = (logits - top.clone()).exp();
+        let sum = powers.clone().sum_dim(1);
+        let none = sum.clone().equal_elem(0.0);
+        Self {
+            log: sum.clone().log() + top,
+            shares: powers / sum.mask_fill(none, 1.0),
+        }
+    }
+}
+
+/// `log(exp(a) + exp(b))`; not a number where both are minus infinity.
 pub(crate) fn log_add_exp(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
-    let top = a
-        .clone()
-        .without_autodiff()
-        .max_pair(b.clone().without_autodiff());
-    ((a - top.clone()).exp() + (b - top.clone()).exp()).log() + top
+    let apart = (a.clone() - b.clone()).abs();
+    a.max_pair(b) + apart.neg().exp().log1p()
 }
 
-/// `log(1 + exp(x))` without overflow.
+/// `log(1 + exp(x))`
 pub(crate) fn softplus<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let top = x.clone().without_autodiff().clamp_min(0.0);
-    ((x - top.clone()).exp() + top.clone().neg().exp()).log() + top
+    x.clone().clamp_min(0.0) + x.abs().neg().exp().log1p()
+}
+
+/// `1 / (1 + exp(-x))`, the derivative of [`softplus`].
+pub(crate) fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.neg().exp().add_scalar(1.0).recip()
 }

@@ -2,17 +2,12 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Int, Tensor};
-use fullrank::Terms;
+use burn::tensor::{Bool, Tensor};
 
-use crate::Tuples;
-use crate::distance::{prepared, products};
-use crate::masks::{Masks, log_one_plus_sum_exp};
+use crate::kernel::{Kernel, KernelMatrix};
+use crate::masks::{LogSumExp, Masks, sigmoid, softplus};
 use crate::methods::{assert_finite, assert_not_negative, assert_positive, loss_module};
-use crate::ranking_loss::RankingLoss;
-
-/// Beyond every similarity.
-const FAR: f64 = 1e30;
+use crate::pair_loss::{PairLoss, Summand};
 
 /// Configuration of [`MultiSimilarity`].
 #[derive(Config, Debug, PartialEq)]
@@ -68,6 +63,17 @@ impl MultiSimilarityConfig {
 ///
 /// The mean is over all rows of the batch; one without pairs counts as 0.
 ///
+/// # Gradient
+///
+/// In the inner products `K` of `b` rows,
+///
+/// ```text
+/// dloss/dK_ap = -1/b exp(-alpha (K_ap - base)) / (1 + sum_q exp(-alpha (K_aq - base)))
+/// dloss/dK_an =  1/b exp(beta (K_an - base)) / (1 + sum_m exp(beta (K_am - base)))
+/// ```
+///
+/// Which pairs the mining leaves is taken as given.
+///
 /// # Terms
 ///
 /// `positive` and `negative`, whose sum is the loss.
@@ -102,64 +108,51 @@ loss_module!(
     }
 );
 
-impl MultiSimilarity {
-    fn of_masks(&self, similarities: Tensor<2>, masks: &Masks) -> Terms {
-        let term = |sharpness: f64, mask| {
-            let logits = similarities
-                .clone()
-                .sub_scalar(self.base)
-                .mul_scalar(sharpness);
-            log_one_plus_sum_exp(logits, mask)
-                .mean()
-                .div_scalar(sharpness.abs())
-        };
-        let positive = term(-self.alpha, &masks.positive);
-        let negative = term(self.beta, &masks.negative);
-        Terms::new(positive.clone() + negative.clone())
-            .with("positive", positive)
-            .with("negative", negative)
-    }
-}
-
 /// The pairs that the mining of the source leaves.
-fn mined(similarities: &Tensor<2>, masks: Masks, epsilon: f64) -> Masks {
-    let plain = similarities.clone().without_autodiff();
-    let [batch, _] = plain.dims();
-    let hardest_negative = plain
-        .clone()
-        .mask_fill(masks.negative.clone().bool_not(), -FAR)
-        .max_dim(1)
-        .add_scalar(epsilon)
-        .expand([batch, batch]);
-    let hardest_positive = plain
-        .clone()
-        .mask_fill(masks.positive.clone().bool_not(), FAR)
-        .min_dim(1)
-        .sub_scalar(epsilon)
-        .expand([batch, batch]);
+fn mined(similarities: &Tensor<2>, pairs: Masks, epsilon: f64) -> Masks {
+    let shape = similarities.dims();
+    let among = |mask: &Tensor<2, Bool>, otherwise: f64| {
+        let others = mask.clone().bool_not();
+        similarities.clone().mask_fill(others, otherwise)
+    };
+    let hardest_negative = among(&pairs.negative, f64::NEG_INFINITY).max_dim(1);
+    let hardest_negative = hardest_negative.add_scalar(epsilon).expand(shape);
+    let hardest_positive = among(&pairs.positive, f64::INFINITY).min_dim(1);
+    let hardest_positive = hardest_positive.sub_scalar(epsilon).expand(shape);
     // What is not too easy: so a NaN, which compares with nothing, stays.
-    let easy_positive = plain.clone().greater_equal(hardest_negative);
-    let easy_negative = plain.lower_equal(hardest_positive);
+    let easy_positive = similarities.clone().greater_equal(hardest_negative);
+    let easy_negative = similarities.clone().lower_equal(hardest_positive);
     Masks {
-        positive: masks.positive.bool_and(easy_positive.bool_not()),
-        negative: masks.negative.bool_and(easy_negative.bool_not()),
+        positive: pairs.positive.bool_and(easy_positive.bool_not()),
+        negative: pairs.negative.bool_and(easy_negative.bool_not()),
     }
 }
 
-impl RankingLoss for MultiSimilarity {
-    fn forward_terms(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Terms {
-        let masks = Masks::of_labels(&embeddings, &labels);
-        let similarities = products(&prepared(embeddings, self.normalize));
-        let masks = match self.mining_epsilon {
-            Some(epsilon) => mined(&similarities, masks, epsilon),
-            None => masks,
-        };
-        self.of_masks(similarities, &masks)
+impl PairLoss for MultiSimilarity {
+    fn kernel(&self) -> (Kernel, bool) {
+        (Kernel::Product, self.normalize)
     }
 
-    fn forward_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Terms {
-        let masks = Masks::of_pairs(&embeddings, &tuples.to_pairs());
-        let similarities = products(&prepared(embeddings, self.normalize));
-        self.of_masks(similarities, &masks)
+    fn of_pairs(&self, kernel: &KernelMatrix, pairs: &Masks) -> Vec<Summand> {
+        let batch = kernel.batch() as f64;
+        // Falling with the similarity for a negative sharpness.
+        let term = |name, sharpness: f64, mask| {
+            let similarities = kernel.values.clone().sub_scalar(self.base);
+            let sum = LogSumExp::new(similarities.mul_scalar(sharpness), mask);
+            let value = softplus(sum.log.clone()).div_scalar(batch * sharpness.abs());
+            let slope = sigmoid(sum.log).mul_scalar(sharpness.signum() / batch);
+            Summand::new(name, 1.0, value.sum(), sum.shares * slope)
+        };
+        vec![
+            term("positive", -self.alpha, &pairs.positive),
+            term("negative", self.beta, &pairs.negative),
+        ]
+    }
+
+    fn of_labels(&self, kernel: &KernelMatrix, pairs: Masks) -> Vec<Summand> {
+        match self.mining_epsilon {
+            Some(epsilon) => self.of_pairs(kernel, &mined(&kernel.values, pairs, epsilon)),
+            None => self.of_pairs(kernel, &pairs),
+        }
     }
 }

@@ -2,14 +2,14 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Bool, Int, Tensor};
-use fullrank::Terms;
+use burn::tensor::{Bool, Tensor};
+use fullrank::Evaluation;
+use fullrank::internals::Part;
 
-use crate::Tuples;
-use crate::distance::{prepared, products};
-use crate::masks::{Masks, log_sum_exp, masked_mean, softplus};
+use crate::kernel::{Kernel, KernelMatrix};
+use crate::masks::{LogSumExp, Masks, mean_weights, only, sigmoid, softplus};
 use crate::methods::{assert_not_negative, loss_module};
-use crate::ranking_loss::RankingLoss;
+use crate::pair_loss::{PairLoss, Summand};
 
 /// Configuration of [`NPair`].
 #[derive(Config, Debug, PartialEq)]
@@ -47,6 +47,15 @@ impl NPairConfig {
 /// With labels, the first two rows of a class in the batch are its anchor and its positive, and `n`
 /// runs over the positives of the other classes; further rows and classes with one row count only in
 /// the mean of the squared norms. With [pairs](crate::Pairs), `n` runs over the negatives of the anchor.
+///
+/// # Gradient
+///
+/// With `q(n | a) = exp(K_an) / sum_m exp(K_am)` and `s(a, p)` the slope of the logarithm, that is
+/// `sum_n exp(K_an - K_ap) / (1 + sum_n exp(K_an - K_ap))`, in the inner products `K` of `P` pairs,
+///
+/// ```text
+/// dloss/dK_ap = -s(a, p) / P,      dloss/dK_an = q(n | a) sum_p s(a, p) / P
+/// ```
 ///
 /// # Terms
 ///
@@ -90,34 +99,39 @@ pub(crate) fn first_pairs(masks: &Masks) -> Masks {
     }
 }
 
-impl NPair {
-    fn of_masks(&self, embeddings: Tensor<2>, masks: &Masks) -> Terms {
-        let norms = prepared(embeddings.clone(), false)
-            .square()
-            .sum_dim(1)
-            .mean();
-        let rows = prepared(embeddings, self.normalize);
-        let similarities = products(&rows);
-        // Of each anchor, log(sum_n exp(s_n)) once; log(1 + exp(that - s_p)) for each positive.
-        let against = log_sum_exp(similarities.clone(), &masks.negative);
-        let losses = softplus(against - similarities);
-        let loss = masked_mean(losses, &masks.positive);
-        let mut total = loss.clone();
-        if self.l2_weight != 0.0 {
-            total = total + norms.clone().mul_scalar(self.l2_weight);
-        }
-        Terms::new(total).with("n_pair", loss).with("l2", norms)
-    }
-}
-
-impl RankingLoss for NPair {
-    fn forward_terms(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Terms {
-        let masks = first_pairs(&Masks::of_labels(&embeddings, &labels));
-        self.of_masks(embeddings, &masks)
+impl PairLoss for NPair {
+    fn kernel(&self) -> (Kernel, bool) {
+        (Kernel::Product, self.normalize)
     }
 
-    fn forward_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Terms {
-        let masks = Masks::of_pairs(&embeddings, &tuples.to_pairs());
-        self.of_masks(embeddings, &masks)
+    fn of_pairs(&self, kernel: &KernelMatrix, pairs: &Masks) -> Vec<Summand> {
+        let products = kernel.values.clone();
+        // Of each anchor, log(sum_n exp(K_an)) once; log(1 + exp(that - K_ap)) for each positive.
+        let against = LogSumExp::new(products.clone(), &pairs.negative);
+        let excess = against.log - products.clone();
+        let weights = mean_weights(&pairs.positive, &products);
+        let losses = only(softplus(excess.clone()), &pairs.positive);
+        let value = (losses * weights.clone()).sum();
+        let pull = only(sigmoid(excess), &pairs.positive) * weights;
+        let push = against.shares * pull.clone().sum_dim(1);
+        vec![Summand::new("n_pair", 1.0, value, push - pull)]
+    }
+
+    fn of_labels(&self, kernel: &KernelMatrix, pairs: Masks) -> Vec<Summand> {
+        self.of_pairs(kernel, &first_pairs(&pairs))
+    }
+
+    fn beside(&self, embeddings: &Tensor<2>) -> Option<Part<1>> {
+        let [batch, _] = embeddings.dims();
+        // By the root of their number, that the sum is no larger than the mean.
+        let shares = embeddings.clone().div_scalar((batch as f64).sqrt());
+        Some(Part {
+            name: "l2",
+            weight: self.l2_weight,
+            evaluation: Evaluation {
+                value: shares.square().sum(),
+                coefficients: Some([embeddings.clone().mul_scalar(2.0 / batch as f64)]),
+            },
+        })
     }
 }

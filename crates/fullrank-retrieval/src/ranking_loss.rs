@@ -2,11 +2,10 @@
 
 use std::fmt::Debug;
 
-use burn::tensor::{Bool, Int, Tensor};
-use fullrank::Terms;
+use burn::tensor::{Int, Tensor};
+use fullrank::{Evaluation, Terms};
 use serde::{Deserialize, Serialize};
 
-use crate::masks::{count, masked_mean, masked_sum};
 use crate::{
     AngularConfig, ContrastiveConfig, LiftedStructureConfig, MultiSimilarityConfig, NPairConfig,
     Regularized, TripletConfig, Tuples,
@@ -14,9 +13,10 @@ use crate::{
 
 /// A loss of embeddings whose labels say which belong together.
 ///
-/// Everything is plain tensor code: it runs inside and outside autodiff on every backend, and with
-/// labels reads nothing back from the device. f16 and bf16 embeddings are raised to f32, and so is
-/// the loss.
+/// Value and gradient are computed outside autodiff and attached to the graph, which keeps one matrix
+/// of the embeddings' shape: on CPU devices in f64 on the host, on any other device by plain tensor code
+/// in the embeddings' precision, which with labels reads nothing back. f16 and bf16 embeddings are
+/// raised to f32, and so is the loss.
 ///
 /// A batch in which the loss finds no pair or triplet gives exactly 0, still on the graph, with a
 /// gradient of zeros. A NaN in a chosen pair or triplet makes the loss NaN.
@@ -47,6 +47,15 @@ pub trait RankingLoss: Debug + Send + Sync {
         self.forward_terms(embeddings, labels).total
     }
 
+    /// The loss and its gradient on plain tensors, with which a batch too large for one backward pass
+    /// is [trained in parts](Evaluation#a-batch-in-parts); shapes and panics as in
+    /// [`forward_terms`](Self::forward_terms).
+    fn evaluate(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Evaluation<1>;
+
+    /// The loss of the given pairs or triplets and its gradient on plain tensors; panics as in
+    /// [`forward_tuples`](Self::forward_tuples).
+    fn evaluate_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Evaluation<1>;
+
     /// This loss plus a regularizer, whose weight is in its own configuration.
     ///
     /// `name` is what the regularizer's terms are listed under, as `name.term`.
@@ -73,37 +82,14 @@ pub enum Reduction {
 }
 
 impl Reduction {
-    /// The mean of the chosen entries, shape `[1]`; exactly 0 if there are none.
-    pub(crate) fn apply<const D: usize>(
-        self,
-        losses: Tensor<D>,
-        mask: &Tensor<D, Bool>,
-    ) -> Tensor<1> {
+    /// What the mean of all entries, `count` of them, is multiplied with, if `active` of them are not
+    /// zero. All shapes `[1]`.
+    pub(crate) fn factor(self, count: Tensor<1>, active: Tensor<1>) -> Tensor<1> {
         match self {
-            Self::Mean => masked_mean(losses, mask),
-            Self::MeanNonZero => {
-                let active = active(&losses, mask);
-                let count = count(&active, &losses).clamp_min(1.0);
-                masked_sum(losses, mask) / count
-            }
+            Self::Mean => count.ones_like(),
+            Self::MeanNonZero => count / active.clamp_min(1.0),
         }
     }
-}
-
-/// The chosen entries that are not zero.
-fn active<const D: usize>(losses: &Tensor<D>, mask: &Tensor<D, Bool>) -> Tensor<D, Bool> {
-    let plain = losses.clone().without_autodiff();
-    plain.greater_elem(0.0).bool_and(mask.clone())
-}
-
-/// The share of the chosen entries that are not zero, a plain tensor of shape `[1]`; 0 if there are
-/// none.
-pub(crate) fn active_share<const D: usize>(
-    losses: &Tensor<D>,
-    mask: &Tensor<D, Bool>,
-) -> Tensor<1> {
-    let plain = losses.clone().without_autodiff();
-    count(&active(losses, mask), &plain) / count(mask, &plain).clamp_min(1.0)
 }
 
 /// Every ranking loss of this crate by name, as it stands in a configuration file.

@@ -1,7 +1,7 @@
 //! A ranking loss with a regularizer of fullrank beside it.
 
 use burn::tensor::{Int, Tensor};
-use fullrank::{Regularizer, RegularizerConfig, Terms};
+use fullrank::{Evaluation, Regularizer, RegularizerConfig, Terms};
 use serde::{Deserialize, Serialize};
 
 use crate::{RankingLoss, RankingLossConfig, Tuples};
@@ -97,5 +97,27 @@ impl RankingLoss for Regularized {
 
     fn forward(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         self.loss.forward(embeddings.clone(), labels) + self.regularizer.forward(embeddings)
+    }
+
+    fn evaluate(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Evaluation<1> {
+        let ranking = self.loss.evaluate(embeddings.clone(), labels);
+        sum(ranking, self.regularizer.evaluate(embeddings))
+    }
+
+    fn evaluate_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Evaluation<1> {
+        let ranking = self.loss.evaluate_tuples(embeddings.clone(), tuples);
+        sum(ranking, self.regularizer.evaluate(embeddings))
+    }
+}
+
+/// The sum of two functions of the same embeddings.
+fn sum(ours: Evaluation<1>, theirs: Evaluation<1>) -> Evaluation<1> {
+    let coefficients = match (ours.coefficients, theirs.coefficients) {
+        (Some([ours]), Some([theirs])) => Some([ours + theirs]),
+        (ours, theirs) => ours.or(theirs),
+    };
+    Evaluation {
+        value: ours.value + theirs.value,
+        coefficients,
     }
 }

@@ -2,14 +2,11 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, activation::relu};
-use fullrank::Terms;
 
-use crate::Tuples;
-use crate::distance::{prepared, products};
-use crate::masks::{Masks, masked_mean};
+use crate::kernel::{Kernel, KernelMatrix};
+use crate::masks::{Masks, above_zero, mean_weights, only};
 use crate::methods::{assert_finite, loss_module};
-use crate::ranking_loss::RankingLoss;
+use crate::pair_loss::{PairLoss, Summand};
 
 /// Configuration of [`SpreadOut`].
 #[derive(Config, Debug, PartialEq)]
@@ -53,15 +50,22 @@ impl SpreadOutConfig {
 /// A row is at most one direction: a batch whose classes collapse each to a point, in different
 /// directions, costs nothing. No pair of two classes: 0.
 ///
+/// # Gradient
+///
+/// In the inner products `K` of `N` pairs, `2 m1 / N` for the first moment and `2 K_ij / N` for the
+/// second, if it exceeds `1/d`.
+///
 /// # Terms
 ///
 /// `squared_mean`, `m1^2`, and `excess`, `max(0, m2 - 1/d)`: unweighted.
 ///
 /// # Source
 ///
-/// Zhang, Yu, Kumar and Chang, "Learning Spread-out Local Feature Descriptors", ICCV 2017, where it
-/// stands with alpha = 1; the formula from the publication as remembered, its equation numbers were not
-/// looked up.
+/// Zhang, Yu, Kumar and Chang, "Learning Spread-out Local Feature Descriptors", ICCV 2017,
+/// [arXiv 1708.06320](https://arxiv.org/abs/1708.06320). The authors' code
+/// (github.com/ColumbiaDVMM/Spread-out_Local_Feature_Descriptor, `patch_cnn_triplet.py`) has
+/// `alpha = 1` and `mean^2 + max(m2 - 1/d, 0)`, where in `m2` the larger square counts of those that
+/// anchor and positive have with the negative.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct SpreadOut {
@@ -73,28 +77,29 @@ pub struct SpreadOut {
 
 loss_module!(SpreadOut, SpreadOutConfig { weight, normalize });
 
-impl SpreadOut {
-    fn of_masks(&self, embeddings: Tensor<2>, masks: &Masks) -> Terms {
-        let [_, dim] = embeddings.dims();
-        let products = products(&prepared(embeddings, self.normalize));
-        let squared_mean = masked_mean(products.clone(), &masks.negative).square();
-        let second = masked_mean(products.square(), &masks.negative);
-        let excess = relu(second.sub_scalar(1.0 / dim as f64));
-        let total = (squared_mean.clone() + excess.clone()).mul_scalar(self.weight);
-        Terms::new(total)
-            .with("squared_mean", squared_mean)
-            .with("excess", excess)
-    }
-}
-
-impl RankingLoss for SpreadOut {
-    fn forward_terms(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Terms {
-        let masks = Masks::of_labels(&embeddings, &labels);
-        self.of_masks(embeddings, &masks)
+impl PairLoss for SpreadOut {
+    fn kernel(&self) -> (Kernel, bool) {
+        (Kernel::Product, self.normalize)
     }
 
-    fn forward_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Terms {
-        let masks = Masks::of_pairs(&embeddings, &tuples.to_pairs());
-        self.of_masks(embeddings, &masks)
+    fn of_pairs(&self, kernel: &KernelMatrix, pairs: &Masks) -> Vec<Summand> {
+        let products = only(kernel.values.clone(), &pairs.negative);
+        let weights = mean_weights(&pairs.negative, &products);
+        let mean = (products.clone() * weights.clone()).sum();
+        let alike = weights.clone() * mean.clone().mul_scalar(2.0).unsqueeze::<2>();
+
+        let each = products.clone() * weights;
+        let excess = (products * each.clone())
+            .sum()
+            .sub_scalar(1.0 / kernel.dim() as f64);
+        let active = above_zero(&excess);
+        let spread = only(
+            each.clone().mul_scalar(2.0),
+            &active.clone().unsqueeze::<2>().expand(each.dims()),
+        );
+        vec![
+            Summand::new("squared_mean", self.weight, mean.square(), alike),
+            Summand::new("excess", self.weight, only(excess, &active), spread),
+        ]
     }
 }

@@ -2,30 +2,30 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Bool, Int, Tensor, TensorData, activation::relu};
-use fullrank::Terms;
+use burn::tensor::{Bool, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::distance::prepared;
-use crate::masks::{Masks, any_in_row, softplus};
+use crate::kernel::{Kernel, KernelMatrix};
+use crate::masks::{
+    Masks, above_zero, any_in_row, count, indicator, mean_weights, only, sigmoid, softplus,
+};
 use crate::methods::{assert_finite, loss_module};
-use crate::ranking_loss::{RankingLoss, Reduction, active_share};
-use crate::{Distance, Triplets, Tuples};
-
-/// Beyond every distance.
-const FAR: f64 = 1e30;
+use crate::pair_loss::{PairLoss, Summand};
+use crate::positive_pairs::{PositivePairs, add_at, add_rows, entries_at};
+use crate::ranking_loss::Reduction;
+use crate::{Distance, Tuples};
 
 /// Which triplets of a labelled batch count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TripletMining {
-    /// Every anchor with every positive and every negative. Holds `[batch, batch, batch]` numbers.
+    /// Every anchor with every positive and every negative.
     BatchAll,
     /// Every anchor with its farthest positive and its nearest negative (Hermans et al.).
     BatchHard,
     /// Every anchor and positive with the nearest of the negatives farther away than the positive, or
     /// the farthest negative if none is (Schroff et al.; the fallback is that of TensorFlow's
-    /// semi-hard loss). Holds `[batch, batch, batch]` numbers.
+    /// semi-hard loss).
     SemiHard,
 }
 
@@ -79,7 +79,20 @@ impl TripletConfig {
 /// ```
 ///
 /// With labels, over the triplets of its [mining](TripletMining); an anchor without a positive or
-/// without a negative has none. The gradient is finite at `d = 0`.
+/// without a negative has none. The gradient is finite at `d = 0`. With [pairs](crate::Pairs), each
+/// positive pair with every negative pair of its anchor. All triplets are gone through in blocks: no
+/// `[batch, batch, batch]` numbers are held.
+///
+/// # Gradient
+///
+/// With the slope `s` of the hinge (0 or 1) or of the soft margin, `1 / (1 + exp(-x))`, in each of `T`
+/// triplets,
+///
+/// ```text
+/// dloss/dd_ap =  sum_n s(a, p, n) / T,      dloss/dd_an = -sum_p s(a, p, n) / T
+/// ```
+///
+/// Which triplets count is taken as given.
 ///
 /// # Terms
 ///
@@ -124,108 +137,200 @@ loss_module!(
     }
 );
 
+/// What triplets come to: with `count` the number of those that count, 1 at least,
+struct Sums {
+    /// the sum of their losses by `count`, shape `[1]`,
+    value: Tensor<1>,
+    /// its derivative in the distances, shape `[batch, batch]`,
+    slopes: Tensor<2>,
+    /// and the number of those that are not zero, shape `[1]`.
+    active: Tensor<1>,
+}
+
 impl Triplet {
-    /// From `d(a, p) - d(a, n)` of the triplets and which of them count.
-    fn of_differences<const D: usize>(
+    /// The losses of triplets from `d(a, p) - d(a, n)`, their derivative in that, and which of those that
+    /// count are not zero; 0 where one does not count.
+    fn losses(
         &self,
-        differences: Tensor<D>,
-        valid: &Tensor<D, Bool>,
-    ) -> Terms {
-        // What does not count may lie beyond every distance.
-        let excess = differences
-            .mask_fill(valid.clone().bool_not(), 0.0)
-            .add_scalar(self.margin);
-        let losses = if self.soft_margin {
-            softplus(excess)
+        differences: Tensor<2>,
+        valid: &Tensor<2, Bool>,
+    ) -> (Tensor<2>, Tensor<2>, Tensor<2, Bool>) {
+        let excess = differences.add_scalar(self.margin);
+        if self.soft_margin {
+            let losses = only(softplus(excess.clone()), valid);
+            let active = above_zero(&losses);
+            (losses, only(sigmoid(excess), valid), active)
         } else {
-            relu(excess)
+            let active = above_zero(&excess).bool_and(valid.clone());
+            let slopes = indicator(&active, &excess);
+            (only(excess, &active), slopes, active)
+        }
+    }
+
+    fn summands(&self, sums: Sums, count: Tensor<1>) -> Vec<Summand> {
+        let factor = self.reduction.factor(count.clone(), sums.active.clone());
+        let slopes = sums.slopes * factor.clone().unsqueeze::<2>();
+        vec![
+            Summand::new("triplet", 1.0, sums.value * factor, slopes),
+            Summand::report("active", sums.active / count),
+        ]
+    }
+
+    /// Of single triplets, by the places of `(a, p)` and `(a, n)` in the matrix of distances, and
+    /// whether each counts, shape `[triplets, 1]`.
+    fn of_listed(
+        &self,
+        distances: &Tensor<2>,
+        [positive, negative]: [Tensor<1, Int>; 2],
+        valid: &Tensor<2, Bool>,
+    ) -> Vec<Summand> {
+        let differences = entries_at(distances, &positive) - entries_at(distances, &negative);
+        let (losses, slopes, active) = self.losses(differences, valid);
+        let weights = mean_weights(valid, distances);
+        let slopes = slopes * weights.clone();
+        let sums = Sums {
+            value: (losses * weights).sum(),
+            slopes: add_at(
+                add_at(distances.zeros_like(), &positive, slopes.clone()),
+                &negative,
+                slopes.neg(),
+            ),
+            active: indicator(&active, distances).sum(),
         };
-        let active = active_share(&losses, valid);
-        let loss = self.reduction.apply(losses, valid);
-        Terms::new(loss.clone())
-            .with("triplet", loss)
-            .with("active", active)
+        self.summands(sums, count(valid, distances))
+    }
+
+    /// Each anchor with its farthest positive and its nearest negative.
+    fn batch_hard(&self, distances: &Tensor<2>, pairs: &Masks) -> Vec<Summand> {
+        let [batch, _] = distances.dims();
+        let valid = any_in_row(&pairs.positive).bool_and(any_in_row(&pairs.negative));
+        let of_row = Tensor::arange(0..batch as i64, &distances.device()).mul_scalar(batch as i64);
+        let place = |column: Tensor<2, Int>| column.reshape([batch]) + of_row.clone();
+        let farthest = farthest(distances, &pairs.positive);
+        let nearest = nearest(distances, &pairs.negative);
+        self.of_listed(distances, [place(farthest), place(nearest)], &valid)
+    }
+
+    /// Each positive pair with its semi-hard negative.
+    fn semi_hard(&self, kernel: &KernelMatrix, pairs: &Masks) -> Vec<Summand> {
+        let distances = &kernel.values;
+        let batch = kernel.batch();
+        let easiest = farthest(distances, &pairs.negative);
+        let (mut positives, mut negatives, mut valid) = (Vec::new(), Vec::new(), Vec::new());
+        for block in PositivePairs::blocks(kernel, pairs) {
+            let [count] = block.places.dims();
+            let of_anchor = distances.clone().select(0, block.anchors.clone());
+            let positive = entries_at(distances, &block.places).expand([count, batch]);
+            let farther = of_anchor.clone().greater(positive);
+            let negative = pairs.negative.clone().select(0, block.anchors.clone());
+            let candidates = farther.bool_and(negative);
+            let none = any_in_row(&candidates).bool_not();
+            let chosen = nearest(&of_anchor, &candidates);
+            let chosen = chosen.mask_where(none, easiest.clone().select(0, block.anchors.clone()));
+            let of_row = block.anchors.mul_scalar(batch as i64);
+            negatives.push(chosen.reshape([count]) + of_row);
+            positives.push(block.places);
+            valid.push(block.valid);
+        }
+        if valid.is_empty() {
+            return self.of_none(distances);
+        }
+        let places = [Tensor::cat(positives, 0), Tensor::cat(negatives, 0)];
+        self.of_listed(distances, places, &Tensor::cat(valid, 0))
+    }
+
+    fn of_none(&self, distances: &Tensor<2>) -> Vec<Summand> {
+        let zero = Tensor::<1>::zeros([1], (&distances.device(), distances.dtype()));
+        let sums = Sums {
+            value: zero.clone(),
+            slopes: distances.zeros_like(),
+            active: zero.clone(),
+        };
+        self.summands(sums, zero.add_scalar(1.0))
     }
 }
 
-impl RankingLoss for Triplet {
-    fn forward_terms(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Terms {
-        let masks = Masks::of_labels(&embeddings, &labels);
-        let [batch, _] = embeddings.dims();
-        let distances = self.distance.matrix(&prepared(embeddings, self.normalize));
-        let not_positive = masks.positive.clone().bool_not();
-        let not_negative = masks.negative.clone().bool_not();
+/// The column of the largest chosen entry of each row, shape `[rows, 1]`; any where none is chosen.
+fn farthest(distances: &Tensor<2>, mask: &Tensor<2, Bool>) -> Tensor<2, Int> {
+    let others = mask.clone().bool_not();
+    let distances = distances.clone().mask_fill(others, f64::NEG_INFINITY);
+    distances.argmax(1)
+}
+
+/// The column of the smallest chosen entry of each row, shape `[rows, 1]`; any where none is chosen.
+fn nearest(distances: &Tensor<2>, mask: &Tensor<2, Bool>) -> Tensor<2, Int> {
+    let others = mask.clone().bool_not();
+    let distances = distances.clone().mask_fill(others, f64::INFINITY);
+    distances.argmin(1)
+}
+
+impl PairLoss for Triplet {
+    fn kernel(&self) -> (Kernel, bool) {
+        (Kernel::Distance(self.distance), self.normalize)
+    }
+
+    /// Every positive pair with every negative pair of its anchor.
+    fn of_pairs(&self, kernel: &KernelMatrix, pairs: &Masks) -> Vec<Summand> {
+        let distances = &kernel.values;
+        let of_rows = |mask| indicator(mask, distances).sum_dim(1);
+        let count = of_rows(&pairs.positive) * of_rows(&pairs.negative);
+        let count = count.sum().clamp_min(1.0);
+        let weight = count.clone().recip().unsqueeze::<2>();
+        let zero = count.zeros_like();
+        let mut sums = Sums {
+            value: zero.clone(),
+            slopes: distances.zeros_like(),
+            active: zero,
+        };
+        for block in PositivePairs::blocks(kernel, pairs) {
+            let of_anchor = distances.clone().select(0, block.anchors.clone());
+            let negative = pairs.negative.clone().select(0, block.anchors.clone());
+            let valid = negative.bool_and(block.valid.expand(of_anchor.dims()));
+            let differences = entries_at(distances, &block.places) - of_anchor;
+            let (losses, slopes, active) = self.losses(differences, &valid);
+            let slopes = slopes * weight.clone();
+            sums.value = sums.value + (losses.sum_dim(1) * weight.clone()).sum();
+            sums.active = sums.active + indicator(&active, distances).sum();
+            sums.slopes = add_at(sums.slopes, &block.places, slopes.clone().sum_dim(1));
+            sums.slopes = add_rows(sums.slopes, &block.anchors, slopes.neg());
+        }
+        self.summands(sums, count)
+    }
+
+    fn of_labels(&self, kernel: &KernelMatrix, pairs: Masks) -> Vec<Summand> {
         match self.mining {
-            TripletMining::BatchAll => {
-                let differences =
-                    distances.clone().unsqueeze_dim::<3>(2) - distances.unsqueeze_dim::<3>(1);
-                self.of_differences(differences, &masks.triplets())
-            }
-            TripletMining::BatchHard => {
-                let farthest = distances.clone().mask_fill(not_positive, -FAR).max_dim(1);
-                let nearest = distances.mask_fill(not_negative, FAR).min_dim(1);
-                let valid = any_in_row(&masks.positive).bool_and(any_in_row(&masks.negative));
-                self.of_differences(farthest - nearest, &valid)
-            }
-            TripletMining::SemiHard => {
-                let shape = [batch, batch, batch];
-                let plain = distances.clone().without_autodiff();
-                let farther = plain
-                    .clone()
-                    .unsqueeze_dim::<3>(1)
-                    .expand(shape)
-                    .greater(plain.unsqueeze_dim::<3>(2).expand(shape));
-                let candidates = farther.bool_and(masks.triplets());
-                let semi_hard = distances
-                    .clone()
-                    .unsqueeze_dim::<3>(1)
-                    .expand(shape)
-                    .mask_fill(candidates.bool_not(), FAR)
-                    .min_dim(2)
-                    .squeeze_dim::<2>(2);
-                let none = semi_hard.clone().without_autodiff().greater_equal_elem(FAR);
-                let easiest = distances
-                    .clone()
-                    .mask_fill(not_negative, -FAR)
-                    .max_dim(1)
-                    .expand([batch, batch]);
-                let negative = semi_hard.mask_where(none, easiest);
-                let has_negative = any_in_row(&masks.negative).expand([batch, batch]);
-                let valid = masks.positive.bool_and(has_negative);
-                self.of_differences(distances - negative, &valid)
-            }
+            TripletMining::BatchAll => self.of_pairs(kernel, &pairs),
+            TripletMining::BatchHard => self.batch_hard(&kernel.values, &pairs),
+            TripletMining::SemiHard => self.semi_hard(kernel, &pairs),
         }
     }
 
-    fn forward_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Terms {
-        let rows = prepared(embeddings, self.normalize);
-        let Triplets(triplets) = tuples.to_triplets();
+    fn of_tuples(&self, kernel: &KernelMatrix, tuples: &Tuples) -> Vec<Summand> {
+        let distances = &kernel.values;
+        let batch = kernel.batch();
+        let triplets = match tuples {
+            Tuples::Triplets(triplets) => &triplets.0,
+            Tuples::Pairs(pairs) => {
+                let pairs = Masks::of_pairs(batch, pairs, &distances.device());
+                return self.of_pairs(kernel, &pairs);
+            }
+        };
         if triplets.is_empty() {
-            let zero = rows.mul_scalar(0.0).sum();
-            return Terms::new(zero.clone())
-                .with("triplet", zero.clone())
-                .with("active", zero.without_autodiff());
+            return self.of_none(distances);
         }
-        let [batch, _] = rows.dims();
-        let device = rows.device().without_autodiff();
-        let [anchor, positive, negative] = [0, 1, 2].map(|place| {
-            let indices: Vec<i64> = triplets
-                .iter()
-                .map(|triplet| {
-                    assert!(
-                        triplet[place] < batch,
-                        "the triplet {triplet:?} is not one of a batch of {batch}"
-                    );
-                    triplet[place] as i64
-                })
-                .collect();
-            let indices = TensorData::new(indices, [triplets.len()]);
-            rows.clone()
-                .select(0, Tensor::<1, Int>::from_data(indices, &device))
+        let count = triplets.len();
+        let places = [1, 2].map(|other| {
+            let places = triplets.iter().map(|triplet| {
+                assert!(
+                    triplet.iter().all(|&row| row < batch),
+                    "the triplet {triplet:?} is not one of a batch of {batch}"
+                );
+                (triplet[0] * batch + triplet[other]) as i64
+            });
+            let places = TensorData::new(places.collect::<Vec<_>>(), [count]);
+            Tensor::from_data(places, &distances.device())
         });
-        let differences =
-            self.distance.rows(anchor.clone(), positive) - self.distance.rows(anchor, negative);
-        let all = Tensor::<2>::ones([triplets.len(), 1], &device).greater_elem(0.0);
-        self.of_differences(differences, &all)
+        let all = Tensor::<2, Int>::zeros([count, 1], &distances.device()).equal_elem(0);
+        self.of_listed(distances, places, &all)
     }
 }

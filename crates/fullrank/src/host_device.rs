@@ -6,7 +6,7 @@ use burn::tensor::Device;
 ///
 /// Burn has no question to ask a device for its kind without the feature of its backend; its name
 /// tells.
-pub(crate) fn is_host(device: &Device) -> bool {
+pub fn is_host(device: &Device) -> bool {
     const CPU: [&str; 4] = ["Flex", "NdArray", "LibTorch(Cpu", "Cube(Cpu"];
     let name = format!("{:?}", device.clone().without_autodiff());
     let name = name.trim_start_matches("Device<");

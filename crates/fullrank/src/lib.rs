@@ -50,6 +50,13 @@ pub use variance::{Variance, VarianceConfig};
 pub use variance_covariance::{VarianceCovariance, VarianceCovarianceConfig};
 pub use vicreg::{VicReg, VicRegConfig, VicRegScaling};
 
+/// What the losses of another crate of this workspace are made of.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::host_device::is_host;
+    pub use crate::surrogate::{Part, Parts, evaluate, forward, forward_terms};
+}
+
 /// The tests inside the crate share the embeddings of those outside, which name it.
 #[cfg(test)]
 extern crate self as fullrank;

@@ -6,11 +6,11 @@
 //! surrogate
 //!
 //! ```text
-//! f + sum_k ( <E_k, C_k> - <E_k, C_k>.detach() )
+//! f + sum_k <E_k - E_k.detach(), C_k>
 //! ```
 //!
-//! has the value of `f` and, `C_k` being constant, exactly its gradient. (The difference is taken row
-//! by row: the sum is of zeros, so that nothing is lost to rounding.) So no loss here needs a
+//! has the value of `f` and, `C_k` being constant, exactly its gradient. (The sum is of zeros, whatever the
+//! size of the entries: nothing is lost to rounding or overflow.) So no loss here needs a
 //! differentiable decomposition or a backend extension, the graph keeps nothing but `C_k`, and the
 //! backward pass is one multiplication.
 
@@ -153,9 +153,9 @@ impl<const N: usize> Evaluation<N> {
                     coefficients.dims(),
                     "the embeddings must have the shape of their coefficients"
                 );
-                let products = row_products(in_statistics_precision(input), coefficients);
-                let nothing = products.clone() - products.without_autodiff();
-                value + nothing.sum()
+                let input = in_statistics_precision(input);
+                let nothing = input.clone() - input.without_autodiff();
+                value + row_products(nothing, coefficients).sum()
             })
     }
 }
@@ -194,16 +194,19 @@ fn row_products(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
 /// A named part of a loss: the loss is the weighted sum of its parts.
 ///
 /// A part of weight 0 is reported and does not count.
-pub(crate) struct Part<const N: usize> {
-    pub(crate) name: &'static str,
-    pub(crate) weight: f64,
-    pub(crate) evaluation: Evaluation<N>,
+pub struct Part<const N: usize> {
+    /// What it is listed under.
+    pub name: &'static str,
+    /// Its weight in the loss.
+    pub weight: f64,
+    /// Its value and coefficients, unweighted.
+    pub evaluation: Evaluation<N>,
 }
 
 /// A loss as this crate sees it: its parts as a function of plain embedding matrices.
 ///
 /// `gradient` tells whether coefficients are wanted; without it they are left out.
-pub(crate) trait Parts<const N: usize> {
+pub trait Parts<const N: usize> {
     /// Every part, each with coefficients of its own.
     fn parts(&self, embeddings: [Tensor<2>; N], gradient: bool) -> Vec<Part<N>>;
 
@@ -220,7 +223,7 @@ pub(crate) trait Parts<const N: usize> {
 }
 
 /// The value and coefficients of the whole loss.
-pub(crate) fn evaluate<const N: usize>(
+pub fn evaluate<const N: usize>(
     loss: &impl Parts<N>,
     embeddings: [Tensor<2>; N],
     gradient: bool,
@@ -229,19 +232,13 @@ pub(crate) fn evaluate<const N: usize>(
 }
 
 /// The loss on the graph of `embeddings`, keeping one coefficient matrix for each.
-pub(crate) fn forward<const N: usize>(
-    loss: &impl Parts<N>,
-    embeddings: [Tensor<2>; N],
-) -> Tensor<1> {
+pub fn forward<const N: usize>(loss: &impl Parts<N>, embeddings: [Tensor<2>; N]) -> Tensor<1> {
     let gradient = embeddings.iter().any(Tensor::is_autodiff);
     evaluate(loss, embeddings.clone(), gradient).attach(embeddings)
 }
 
 /// The loss and its parts, each on the graph of `embeddings`.
-pub(crate) fn forward_terms<const N: usize>(
-    loss: &impl Parts<N>,
-    embeddings: [Tensor<2>; N],
-) -> Terms {
+pub fn forward_terms<const N: usize>(loss: &impl Parts<N>, embeddings: [Tensor<2>; N]) -> Terms {
     let gradient = embeddings.iter().any(Tensor::is_autodiff);
     let plain = plain(&embeddings);
     let parts = loss.parts(plain.clone(), gradient);

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use burn::tensor::{Int, Tensor};
 
-use crate::distance::prepared;
+use crate::kernel::{Kernel, RowsOnHost};
 use crate::{Distance, Tuples};
 
 pub use batch_hard::BatchHardMiner;
@@ -19,8 +19,9 @@ pub use triplet_margin::{TripletMarginMiner, TripletSelection};
 
 /// Chooses pairs or triplets of a batch by the distances of its embeddings.
 ///
-/// The choice is made on the host: [`mine`](Self::mine) reads the labels and a `[batch, batch]` matrix
-/// of distances back from the device. (The losses' own mining, [`TripletMining`](crate::TripletMining)
+/// The choice is made on the host: [`mine`](Self::mine) reads labels and embeddings back from the device
+/// and takes the distances from the entries' differences in f64. Equal rows are equally far from every
+/// other. (The losses' own mining, [`TripletMining`](crate::TripletMining)
 /// and the epsilon of [`MultiSimilarity`](crate::MultiSimilarity), reads nothing back.) No gradient flows
 /// through a choice. Tuples come in ascending order.
 ///
@@ -61,8 +62,9 @@ pub trait Miner: Debug + Send + Sync {
             [batch],
             "there must be one label for each of the {batch} rows"
         );
-        let rows = prepared(embeddings.clone().without_autodiff(), self.normalize());
-        let distances: Vec<f64> = self.distance().matrix(&rows).into_data().iter().collect();
+        let unit = self.normalize() || self.distance() == Distance::Cosine;
+        let rows = RowsOnHost::new(&embeddings.clone().without_autodiff(), unit);
+        let distances = rows.kernel(Kernel::Distance(self.distance()));
         let labels: Vec<i64> = labels.clone().into_data().iter().collect();
         self.choose(&distances, &labels)
     }

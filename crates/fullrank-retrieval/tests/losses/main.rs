@@ -1,8 +1,10 @@
 //! The losses on `Device::default()`: `BURN_DEVICE=ndarray cargo test` runs them on another backend.
 
 mod batches;
+mod collapsed;
 mod edge_cases;
 mod golden;
 mod gradients;
 mod mining;
+mod oracle;
 mod regularized;
