@@ -58,7 +58,7 @@ impl SvMaxSolver {
 /// # The default
 ///
 /// Weight 0.3 and a floor of the norm at 1: chosen so that a classifier without a normalization before
-/// the layer keeps its accuracy while the layer's rank rises, where weight 1 with the exact gradient, as
+/// the layer still learns while the layer's rank rises, where weight 1 with the exact gradient, as
 /// published, destroys it. The measurements are in the repository's `docs/guide.md`, section 4, by
 /// `examples/default_weight.rs`. [`SvMaxConfig::paper`] is the loss as published.
 ///
