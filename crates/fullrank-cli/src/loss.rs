@@ -175,8 +175,8 @@ fn check_files(args: &LossArgs) -> Result<()> {
 
 fn configure(name: LossName, set: &[String]) -> Result<Loss> {
     macro_rules! one {
-        ($config:ty) => {{
-            let config = with_settings(&<$config>::new(), set)?;
+        ($defaults:expr) => {{
+            let config = with_settings(&$defaults, set)?;
             let loss = checked(|| config.init())?;
             Loss::One(Box::new(move |e| loss.forward_terms(e)))
         }};
@@ -195,10 +195,11 @@ fn configure(name: LossName, set: &[String]) -> Result<Loss> {
         }};
     }
     Ok(match name {
-        LossName::SvMax => one!(SvMaxConfig),
-        LossName::Variance => one!(VarianceConfig),
-        LossName::Covariance => one!(CovarianceConfig),
-        LossName::VarianceCovariance => one!(VarianceCovarianceConfig),
+        // The exact gradient, to hold others against.
+        LossName::SvMax => one!(SvMaxConfig::paper()),
+        LossName::Variance => one!(VarianceConfig::new()),
+        LossName::Covariance => one!(CovarianceConfig::new()),
+        LossName::VarianceCovariance => one!(VarianceCovarianceConfig::new()),
         LossName::VicReg => two!(VicRegConfig),
         LossName::BarlowTwins => two!(BarlowTwinsConfig),
         LossName::Contrastive => labelled!(ContrastiveConfig),

@@ -69,7 +69,7 @@ mod tests {
         let error = |setting| format!("{:#}", set(&[setting]).unwrap_err());
         assert_eq!(
             error("wieght=1"),
-            "unknown key 'wieght'; known: weight, form, normalize, solver"
+            "unknown key 'wieght'; known: weight, form, normalize, solver, norm_floor"
         );
         assert_eq!(error("weight"), "'weight' is not of the form key=value");
         assert!(error("weight=heavy").starts_with("in 'weight=heavy': invalid type"));

@@ -162,6 +162,47 @@ fn gradients_of_both_views() {
     }
 }
 
+/// The command gives the gradient of the value, of short rows too; the library's default, which does not, by
+/// its field.
+#[test]
+fn svmax_has_the_exact_gradient_of_short_rows() {
+    let folder = TempDir::new().unwrap();
+    let paths = views(&folder);
+    let (_, entries) = read(&paths[0]);
+    let short: Vec<f64> = entries.iter().map(|x| 0.01 * x).collect();
+    let [x, g, moved] = ["x.npy", "g.npy", "moved.npy"].map(|name| folder.path().join(name));
+    write(&x, &[4, 3], Order::C, short.clone());
+    let [x, g, moved_path] = [&x, &g, &moved].map(|path| path.to_str().unwrap());
+    let gradient = |set: &[&str]| {
+        json(&[&["loss", "svmax", "--input", x, "--gradient", g], set].concat());
+        read(&folder.path().join("g.npy")).1
+    };
+    let exact = gradient(&[]);
+    for k in [0, 5, 11] {
+        let value = |step: f64| {
+            let mut entries = short.clone();
+            entries[k] += step;
+            write(&moved, &[4, 3], Order::C, entries);
+            json(&["loss", "svmax", "--input", moved_path])["loss"]
+                .as_f64()
+                .unwrap()
+        };
+        let slope = (value(3e-8) - value(-3e-8)) / 6e-8;
+        assert!(
+            (slope - exact[k]).abs() <= 1e-5 * slope.abs().max(1.0),
+            "{slope}"
+        );
+    }
+    let floored = gradient(&["--set", "norm_floor=1"]);
+    for row in 0..4 {
+        let squares = short[3 * row..3 * (row + 1)].iter().map(|x| x * x);
+        let norm = squares.sum::<f64>().sqrt();
+        for k in 3 * row..3 * (row + 1) {
+            assert!((floored[k] - norm * exact[k]).abs() <= 1e-9 * exact[k].abs());
+        }
+    }
+}
+
 #[test]
 fn every_loss_of_one_view() {
     let folder = TempDir::new().unwrap();
@@ -345,6 +386,8 @@ fn errors_name_what_is_wrong() {
     );
     let stderr = error(&["loss", "vicreg", "--input", x]);
     assert!(stderr.contains("--second"), "{stderr}");
+    let stderr = error(&["loss", "svmax", "--input", x, "--set", "normalize=false"]);
+    assert!(stderr.contains("use SvMaxForm::Linear"), "{stderr}");
     let stderr = error(&["loss", "svmax", "--input", x, "--second", x]);
     assert!(stderr.contains("one view"), "{stderr}");
     let stderr = error(&["loss", "svmax", "--input", x, "--device", "cuda"]);

@@ -28,7 +28,7 @@ fn main() {
 
 #[divan::bench(args = ONE_VIEW.map(Shape))]
 fn svmax(bencher: Bencher, shape: &Shape) {
-    let loss = SvMaxConfig::new()
+    let loss = SvMaxConfig::paper()
         .with_form(SvMaxForm::Linear)
         .with_normalize(false)
         .init();
@@ -49,7 +49,7 @@ fn svmax_nearly_collapsed(bencher: Bencher, shape: &Shape) {
 
 #[divan::bench(args = ONE_VIEW.map(Shape))]
 fn svmax_by_matrix_products(bencher: Bencher, shape: &Shape) {
-    let loss = SvMaxConfig::new()
+    let loss = SvMaxConfig::paper()
         .with_form(SvMaxForm::Linear)
         .with_normalize(false)
         .with_solver(SvMaxSolver::Device)

@@ -271,7 +271,7 @@ fn loss(name: &str) -> Loss {
 
 /// The negative mean singular value of the rows as they are.
 fn svmax(solver: SvMaxSolver) -> Loss {
-    let loss = SvMaxConfig::new()
+    let loss = SvMaxConfig::paper()
         .with_form(SvMaxForm::Linear)
         .with_normalize(false)
         .with_solver(solver)

@@ -59,8 +59,9 @@ use crate::host_device::is_host;
 pub struct Evaluation<const N: usize> {
     /// The value, shape `[1]`.
     pub value: Tensor<1>,
-    /// The gradient of the value in each input, of the input's shape; `None` where it was not asked for
-    /// or the value depends on no input.
+    /// The gradient of the value in each input, of the input's shape (of short rows what
+    /// [`SvMax`](crate::SvMax) has in its place); `None` where it was not asked for or the value depends on
+    /// no input.
     pub coefficients: Option<[Tensor<2>; N]>,
 }
 

@@ -15,7 +15,7 @@ use crate::unit_rows::UnitRows;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SvMaxForm {
-    /// `-s_mu` (Taha et al., Eq. 1): unbounded scale, used where the rows are not unit vectors.
+    /// `-s_mu` (Taha et al., Eq. 1): the one form for rows that are not unit vectors.
     Linear,
     /// `exp((U - s_mu) / (U - L))` (Eq. 4): from 1 at a flat spectrum to e at rank one. The form of
     /// the paper's retrieval experiments; it pushes hardest when the collapse is worst.
@@ -55,6 +55,13 @@ impl SvMaxSolver {
 
 /// Configuration of [`SvMax`].
 ///
+/// # The default
+///
+/// Weight 0.3 and a floor of the norm at 1: chosen so that a classifier without a normalization before
+/// the layer still learns while the layer's rank rises, where weight 1 with the exact gradient, as
+/// published, destroys it. The measurements are in the repository's `docs/guide.md`, section 4, by
+/// `examples/default_weight.rs`. [`SvMaxConfig::paper`] is the loss as published.
+///
 /// # Weights from the paper
 ///
 /// With the bounded form and unit rows: 1 beside contrastive and N-pair losses, 0.1 beside triplet,
@@ -63,33 +70,55 @@ impl SvMaxSolver {
 /// Stanford Online Products (Taha et al., section 4.1 and Table 2).
 #[derive(Config, Debug, PartialEq)]
 pub struct SvMaxConfig {
-    /// The weight lambda of the penalty. Default: `1.0`
-    #[config(default = 1.0)]
+    /// The weight lambda of the penalty. Default: `0.3`
+    #[config(default = 0.3)]
     pub weight: f64,
     /// The form of the penalty. Default: `SvMaxForm::Bounded`
     #[config(default = "SvMaxForm::Bounded")]
     pub form: SvMaxForm,
     /// Whether the rows are divided by their 2-norm first, as part of the gradient. The bounds hold
-    /// for unit rows only: with `false`, use `SvMaxForm::Linear`. Default: `true`
+    /// for unit rows only: `false` goes with `SvMaxForm::Linear` alone. Default: `true`
     #[config(default = true)]
     pub normalize: bool,
     /// How to compute it. Default: `SvMaxSolver::Auto`
     #[config(default = "SvMaxSolver::Auto")]
     pub solver: SvMaxSolver,
+    /// The norm below which a row's gradient no longer grows: it is the exact one times
+    /// `min(1, norm / norm_floor)`, as [`SvMax`] explains. `0` for the exact one everywhere. Without
+    /// effect on rows that are not normalized. Default: `1.0`
+    #[config(default = 1.0)]
+    pub norm_floor: f64,
 }
 
 impl SvMaxConfig {
+    /// The loss as the paper has it: weight 1, and the exact gradient of rows of any norm.
+    pub fn paper() -> Self {
+        Self::new().with_weight(1.0).with_norm_floor(0.0)
+    }
+
     /// Initializes the loss.
     ///
     /// # Panics
     ///
-    /// If the weight is not finite, or the host solver is asked for and the feature `host-solver` is
-    /// off.
+    /// If the weight is not finite, the norm floor negative or not finite, the form another than
+    /// [`Linear`](SvMaxForm::Linear) though the rows are not normalized, or the host solver is asked for
+    /// and the feature `host-solver` is off.
     pub fn init(&self) -> SvMax {
         assert!(
             self.weight.is_finite(),
             "the weight of SVMax must be finite, got {}",
             self.weight
+        );
+        assert!(
+            self.norm_floor.is_finite() && self.norm_floor >= 0.0,
+            "the norm floor of SVMax must be finite and not negative, got {}",
+            self.norm_floor
+        );
+        assert!(
+            self.normalize || self.form == SvMaxForm::Linear,
+            "the bounds of SvMaxForm::{:?} hold for unit rows only: with normalize = false, use \
+             SvMaxForm::Linear",
+            self.form
         );
         assert!(
             cfg!(feature = "host-solver") || self.solver != SvMaxSolver::Host,
@@ -100,6 +129,7 @@ impl SvMaxConfig {
             form: self.form,
             normalize: self.normalize,
             solver: self.solver,
+            norm_floor: self.norm_floor,
         }
     }
 }
@@ -112,6 +142,25 @@ impl SvMaxConfig {
 /// ```
 ///
 /// The rows are not centred: a constant offset counts as one direction in use.
+///
+/// # Gradient
+///
+/// The value does not depend on the norms of the rows, so the exact gradient in a row `x`,
+///
+/// ```text
+/// dloss/dx = (dloss/ds_mu) (I - u u^T) p / |x|,      u = x / |x|,   p = ds_mu/du
+/// ```
+///
+/// is orthogonal to the row and grows without limit as the row gets short. The one handed on has
+/// `max(|x|, norm_floor)` in place of that `|x|`. So for rows of norm `norm_floor` and above value and
+/// gradient are an exact pair. For a shorter row they are not: its gradient has the exact direction and is
+/// `|x| / norm_floor` times as long. `norm_floor = 0` is exact for every row.
+///
+/// Why: a layer without a normalization before it starts with rows that are short and nearly parallel.
+/// What the penalty takes away is what they have in common, so they get shorter still, and the exact
+/// gradient longer, until it outweighs the task's many times over and the layer is noise. The rows of a
+/// layer of `d` dimensions after LayerNorm or BatchNorm have norms of about `sqrt(d)`: there the floor
+/// changes nothing.
 ///
 /// # Accuracy
 ///
@@ -141,10 +190,10 @@ impl SvMaxConfig {
 /// - `r = 1` (one row or one dimension): the bounds coincide and nothing can spread. The bounded
 ///   penalty is 1, the normalized -1, both without gradient.
 /// - With `normalize`, the size of a row does not count, from the smallest to the largest that the type
-///   holds, one beside another: the gradient in a row times `t` is `1/t` of that in the row. (Where that
-///   is above the range of the type it is infinite, below it zero.) Without, neither is a batch of any
-///   size too large or too small. Only rows whose entries are all zero are zero rows: they stay zero and
-///   get no gradient.
+///   holds, one beside another: the exact gradient in a row times `t` is `1/t` of that in the row. (Where
+///   that is above the range of the type it is infinite, below it zero; a `norm_floor` keeps it finite.)
+///   Without, neither is a batch of any size too large or too small. Only rows whose entries are all zero
+///   are zero rows: they stay zero and get no gradient.
 /// - All rows equal: `s_mu = L`, and the gradient is zero, for no direction is better than another.
 ///   Any noise that the type can hold breaks the tie and grows.
 /// - A NaN in the input makes value and gradient NaN.
@@ -170,13 +219,16 @@ pub struct SvMax {
     /// How the mean singular value is computed.
     #[module(skip)]
     pub solver: SvMaxSolver,
+    /// The norm below which a row's gradient stops growing.
+    pub norm_floor: f64,
 }
 
 one_line_display!(SvMax {
     weight,
     form,
     normalize,
-    solver
+    solver,
+    norm_floor
 });
 loss_methods!(SvMax, SvMaxConfig, 1, embeddings);
 
@@ -189,7 +241,9 @@ impl SvMax {
         let mean = mean_singular_value(&unit.rows, gradient, self.solver);
         Evaluation {
             value: mean.value,
-            coefficients: mean.coefficients.map(|[free]| [unit.gradient(free)]),
+            coefficients: mean
+                .coefficients
+                .map(|[free]| [unit.gradient(free, self.norm_floor)]),
         }
     }
 }

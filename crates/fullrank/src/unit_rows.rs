@@ -55,10 +55,14 @@ impl UnitRows {
     }
 
     /// The gradient in the embeddings of a function with this gradient in the unit rows: drops each
-    /// row's part along the row, divides by its norm.
-    pub(crate) fn gradient(self, free: Tensor<2>) -> Tensor<2> {
+    /// row's part along the row, divides by its norm, or by `floor` where the norm is below it.
+    pub(crate) fn gradient(self, free: Tensor<2>, floor: f64) -> Tensor<2> {
         let along = (free.clone() * self.rows.clone()).sum_dim(1);
-        (free - self.rows * along) * self.reciprocals / self.scales
+        let across = free - self.rows * along;
+        if floor == 0.0 {
+            return across * self.reciprocals / self.scales;
+        }
+        across * (self.reciprocals / self.scales).clamp_max(floor.recip())
     }
 }
 
@@ -119,7 +123,7 @@ mod tests {
 
         let direction = Tensor::<2>::from_floats([[1.0, 0.0]; 8], &device);
         let gradients = (unit * direction.clone()).sum().backward();
-        let by_chain_rule = by_parts.gradient(direction.without_autodiff());
+        let by_chain_rule = by_parts.gradient(direction.without_autodiff(), 0.0);
         for gradient in [embeddings.grad(&gradients).unwrap(), by_chain_rule] {
             let gradient = gradient.into_data().iter::<f32>().collect::<Vec<_>>();
             for (row, size) in gradient.chunks(2).zip(sizes) {

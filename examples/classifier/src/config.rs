@@ -105,7 +105,7 @@ impl Default for RunConfig {
             encoder: EncoderConfig::SmallCnn { width: 16 },
             learning_rate: 3e-3,
             weights: Weights {
-                svmax: SvMaxConfig::new().with_weight(0.1),
+                svmax: SvMaxConfig::paper().with_weight(0.1),
                 variance_covariance: VarianceCovarianceConfig::new()
                     .with_variance_weight(1.0)
                     .with_covariance_weight(0.08),

@@ -364,7 +364,7 @@ impl RunConfig {
                 multi_similarity: objective(multi_similarity, [36, 4], 1.0),
             },
             regularizer_settings: RegularizersConfig {
-                svmax: SvMaxConfig::new(),
+                svmax: SvMaxConfig::paper(),
                 variance: VarianceConfig::new(),
                 variance_covariance: VarianceCovarianceConfig::new().with_variance_weight(1.0),
                 spread_out: SpreadOutConfig::new(),

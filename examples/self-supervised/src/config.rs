@@ -194,7 +194,7 @@ impl RunConfig {
                 },
                 svmax: SvMaxObjectiveConfig {
                     invariance_weight: 1.0,
-                    penalty: SvMaxConfig::new(),
+                    penalty: SvMaxConfig::paper(),
                     dimensions: 128,
                 },
                 variance: VarianceObjectiveConfig {

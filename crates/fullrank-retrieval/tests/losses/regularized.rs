@@ -55,7 +55,8 @@ fn from_a_file_and_with_tuples() {
     let json = r#"{
         "loss": {"triplet": {"margin": 0.2, "soft_margin": false, "mining": "batch-all",
             "distance": "euclidean", "normalize": true, "reduction": "mean"}},
-        "regularizer": {"svmax": {"weight": 0.1, "form": "bounded", "normalize": true, "solver": "auto"}}
+        "regularizer": {"svmax": {"weight": 0.1, "form": "bounded", "normalize": true, "solver": "auto",
+            "norm_floor": 1.0}}
     }"#;
     let config: RegularizedConfig = serde_json::from_str(json).unwrap();
     let both = config.init();

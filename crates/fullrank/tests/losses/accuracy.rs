@@ -6,7 +6,7 @@ use fullrank::{SvMaxConfig, SvMaxForm, SvMaxSolver, singular_values};
 use crate::matrices::{Matrix, f64_device, number};
 
 fn linear(solver: SvMaxSolver) -> fullrank::SvMax {
-    SvMaxConfig::new()
+    SvMaxConfig::paper()
         .with_form(SvMaxForm::Linear)
         .with_normalize(false)
         .with_solver(solver)
@@ -293,19 +293,25 @@ fn the_exact_spectrum_agrees() {
     }
 }
 
-/// 200 steps of the penalty alone on a free matrix that starts as unit rows of rank 1 plus 1e-3 noise.
+/// 200 steps of the penalty alone on a free matrix that starts as unit rows of rank 1 plus 1e-3 noise; by the
+/// default also with rows ten times as short, below its floor of the norm.
 #[test]
 fn recovers_from_rank_one() {
     let device = Device::default();
     for (rows, dims) in [(144, 128), (32, 64)] {
         let rank_one = Matrix::normal(rows, 1, 1).product(&Matrix::normal(1, dims, 2));
         let start = rank_one.zip(&Matrix::normal(rows, dims, 3), |x, y| x + 1e-3 * y);
-        for (solver, _) in SOLVERS {
-            let svmax = SvMaxConfig::new().with_solver(solver).init();
+        let paper = (SvMaxConfig::paper(), 1.0);
+        let ours = [1.0, 0.1].map(|scale| (SvMaxConfig::new(), scale));
+        let configs = [paper].into_iter().chain(ours);
+        for ((config, scale), (solver, _)) in
+            configs.flat_map(|case| SOLVERS.map(|solver| (case.clone(), solver)))
+        {
+            let svmax = config.with_solver(solver).init();
             let bounds = fullrank::Bounds::new(rows, dims);
-            let rate = 0.05 * bounds.rank as f64;
+            let rate = 0.05 * bounds.rank as f64 * scale / svmax.weight;
 
-            let mut e = fullrank::unit_rows(start.tensor(&device, DType::F32));
+            let mut e = fullrank::unit_rows(start.tensor(&device, DType::F32)).mul_scalar(scale);
             let before = number(
                 svmax
                     .forward_terms(e.clone())

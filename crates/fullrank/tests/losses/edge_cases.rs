@@ -89,7 +89,7 @@ fn svmax_of_rows_of_any_size() {
         for factors in one_for_all.into_iter().chain([one_for_each, mixed]) {
             let scaled = Matrix::from_fn(12, 8, |i, j| factors[i] * e.entries[8 * i + j]);
             for solver in SOLVERS {
-                let svmax = SvMaxConfig::new().with_solver(solver).init();
+                let svmax = SvMaxConfig::paper().with_solver(solver).init();
                 let of = |e: &Matrix| {
                     let evaluation = svmax.evaluate(e.tensor(&device, dtype));
                     let [coefficients] = evaluation.coefficients.expect("with gradient");
@@ -345,7 +345,7 @@ fn one_singular_value_has_nothing_to_spread() {
             let leaf = e
                 .tensor(&device.clone().autodiff(), DType::F32)
                 .require_grad();
-            let loss = SvMaxConfig::new()
+            let loss = SvMaxConfig::paper()
                 .with_form(form)
                 .init()
                 .forward(leaf.clone());
@@ -440,9 +440,41 @@ fn a_negative_margin() {
 }
 
 #[test]
+#[should_panic(expected = "the norm floor of SVMax must be finite and not negative, got -0.5")]
+fn a_negative_norm_floor() {
+    SvMaxConfig::new().with_norm_floor(-0.5).init();
+}
+
+#[test]
+#[should_panic(expected = "the norm floor of SVMax must be finite and not negative, got NaN")]
+fn a_norm_floor_that_is_no_number() {
+    SvMaxConfig::new().with_norm_floor(f64::NAN).init();
+}
+
+/// Rows of any norm know no bounds: at a scale of 30 the bounded penalty would be 0.
+#[test]
+#[should_panic(
+    expected = "the bounds of SvMaxForm::Bounded hold for unit rows only: with normalize = false, \
+                use SvMaxForm::Linear"
+)]
+fn bounds_of_rows_as_given() {
+    SvMaxConfig::new().with_normalize(false).init();
+}
+
+#[test]
+#[should_panic(expected = "the bounds of SvMaxForm::Normalized hold for unit rows only")]
+fn normalized_form_of_rows_as_given() {
+    SvMaxConfig::new()
+        .with_form(SvMaxForm::Normalized)
+        .with_normalize(false)
+        .init();
+}
+
+#[test]
 fn configurations_by_name() {
     let json = r#"{"sum": [
-        {"svmax": {"weight": 0.5, "form": "linear", "normalize": true, "solver": "auto"}},
+        {"svmax": {"weight": 0.5, "form": "linear", "normalize": true, "solver": "auto",
+            "norm_floor": 1.0}},
         {"variance-covariance":
             {"variance_weight": 2.0, "covariance_weight": 0.0, "margin": 1.0, "epsilon": 0.0001}}
     ]}"#;
@@ -470,7 +502,7 @@ fn configurations_by_name() {
 fn display() {
     assert_eq!(
         SvMax::default().to_string(),
-        "SvMax {weight: 1.0, form: Bounded, normalize: true, solver: Auto}"
+        "SvMax {weight: 0.3, form: Bounded, normalize: true, solver: Auto, norm_floor: 1.0}"
     );
     assert_eq!(
         fullrank::VicReg::default().to_string(),

@@ -140,14 +140,18 @@ fn svmax_of_five_angles() {
         mean_singular_value(&five_angles(), device, dtype)
     });
     assert_value(1.172885057386248, |device, dtype| {
-        number(fullrank::SvMax::default().forward(five_angles().tensor(device, dtype)))
+        number(
+            SvMaxConfig::paper()
+                .init()
+                .forward(five_angles().tensor(device, dtype)),
+        )
     });
 }
 
 /// The gradient of the mean singular value in the first row is that row of the polar factor over d.
 #[test]
 fn svmax_gradient_of_five_angles() {
-    let svmax = SvMaxConfig::new()
+    let svmax = SvMaxConfig::paper()
         .with_form(SvMaxForm::Linear)
         .with_normalize(false)
         .init();
@@ -186,7 +190,7 @@ fn svmax_closed_forms() {
 #[test]
 fn svmax_penalty_at_its_ends() {
     let device = f64_device();
-    let svmax = fullrank::SvMax::default();
+    let svmax = SvMaxConfig::paper().init();
     let flat = Matrix::from_fn(8, 4, |i, j| f64::from(u8::from(i % 4 == j)));
     let value = number(svmax.forward(flat.tensor(&device, DType::F64)));
     approx::assert_relative_eq!(value, 1.0, max_relative = 1e-7);
@@ -203,7 +207,10 @@ fn svmax_penalty_at_its_ends() {
 fn svmax_figure_one() {
     for spectrum in [[11.25, 1.14], [8.99, 6.86]] {
         let (e, _) = Matrix::with_spectrum(128, 2, &spectrum, 31);
-        let svmax = SvMaxConfig::new().with_normalize(false).init();
+        let svmax = SvMaxConfig::new()
+            .with_form(SvMaxForm::Linear)
+            .with_normalize(false)
+            .init();
         let terms = svmax.forward_terms(e.tensor(&Device::default(), DType::F32));
         let mean = number(terms.get("mean_singular_value").unwrap().clone());
         approx::assert_relative_eq!(mean, (spectrum[0] + spectrum[1]) / 2.0, max_relative = 1e-5);

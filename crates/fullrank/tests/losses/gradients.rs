@@ -1,6 +1,7 @@
 //! Every gradient against finite differences, in f64, and on the default device against those.
 
 use burn::tensor::{DType, Device};
+use fullrank::{SvMaxConfig, SvMaxForm, SvMaxSolver};
 
 use crate::matrices::{Loss, Matrix, f64_device, number, regimes};
 
@@ -137,13 +138,57 @@ fn terms_are_trainable() {
     }
 }
 
+/// Below the floor of the norm a row has the exact gradient times its norm over the floor, from the floor on
+/// the exact one; the value knows no floor.
+#[test]
+fn short_rows_of_svmax_have_the_gradient_of_the_floor() {
+    let device = f64_device();
+    let norms = [1e-9, 0.003, 0.4, 0.999, 1.001, 2.5, 40.0, 0.0];
+    let directions = Matrix::normal(8, 5, 22);
+    let scaled = |i: usize, j: usize| {
+        let row = &directions.entries[5 * i..5 * (i + 1)];
+        let norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+        norms[i] * row[j] / norm
+    };
+    let e = Matrix::from_fn(8, 5, scaled);
+    for form in [SvMaxForm::Bounded, SvMaxForm::Linear, SvMaxForm::Normalized] {
+        for solver in [SvMaxSolver::Host, SvMaxSolver::Device] {
+            let paper = SvMaxConfig::paper().with_form(form).with_solver(solver);
+            let evaluate = |floor: f64| {
+                let svmax = paper.clone().with_norm_floor(floor).init();
+                let evaluation = svmax.evaluate(e.tensor(&device, DType::F64));
+                let [coefficients] = evaluation.coefficients.unwrap();
+                (number(evaluation.value), Matrix::from(coefficients))
+            };
+            let (value, exact) = evaluate(0.0);
+            for floor in [1.0, 0.01, 3.0] {
+                let (floored_value, floored) = evaluate(floor);
+                assert_eq!(value, floored_value);
+                for (i, norm) in norms.iter().enumerate() {
+                    let factor = (norm / floor).min(1.0);
+                    for k in 5 * i..5 * (i + 1) {
+                        let expected = factor * exact.entries[k];
+                        approx::assert_relative_eq!(
+                            floored.entries[k],
+                            expected,
+                            max_relative = 1e-12
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(SvMaxConfig::new().norm_floor, 1.0);
+}
+
 /// A term can be trained alone.
 #[test]
 fn the_mean_singular_value_has_its_own_gradient() {
     let device = f64_device();
     let e = Matrix::normal(6, 4, 21);
-    let svmax = fullrank::SvMaxConfig::new()
-        .with_form(fullrank::SvMaxForm::Linear)
+    let svmax = SvMaxConfig::new()
+        .with_weight(1.0)
+        .with_form(SvMaxForm::Linear)
         .init();
     let leaf = e
         .tensor(&device.clone().autodiff(), DType::F64)

@@ -182,7 +182,7 @@ impl Loss {
     pub(crate) fn all(rows: usize, dims: usize) -> Vec<Self> {
         let svmax = |form, normalize, solver| {
             Kind::SvMax(
-                SvMaxConfig::new()
+                SvMaxConfig::paper()
                     .with_form(form)
                     .with_normalize(normalize)
                     .with_solver(solver)

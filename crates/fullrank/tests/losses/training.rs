@@ -1,5 +1,8 @@
 //! Training steps: a small network on the default device, and what a step reads back.
 
+use burn::module::{Module, Param};
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{DType, Device, Tensor};
 #[cfg(feature = "capture")]
 use fullrank::SvMaxSolver;
@@ -72,6 +75,90 @@ fn a_small_network_keeps_its_rank_with_svmax() {
         regularized > plain + 0.2 * upper,
         "{regularized} with, {plain} without, of {upper}"
     );
+}
+
+/// Three layers without bias or normalization, ReLU between them.
+#[derive(Module, Debug)]
+struct Classifier {
+    weights: Vec<Param<Tensor<2>>>,
+}
+
+impl Classifier {
+    fn new(device: &Device, seed: u64) -> Self {
+        let layer = |rows: usize, dims, seed| {
+            let scale = 1.0 / (3.0 * rows as f64).sqrt();
+            let weight = Matrix::normal(rows, dims, seed).map(|x| scale * x);
+            Param::from_tensor(weight.tensor(device, DType::F32))
+        };
+        Self {
+            weights: vec![
+                layer(8, 16, seed),
+                layer(16, 8, seed + 1),
+                layer(8, 3, seed + 2),
+            ],
+        }
+    }
+
+    /// The layer before the last, and the logits.
+    fn forward(&self, x: Tensor<2>) -> [Tensor<2>; 2] {
+        let hidden = relu(x.matmul(self.weights[0].val()));
+        let embedding = relu(hidden.matmul(self.weights[1].val()));
+        let logits = embedding.clone().matmul(self.weights[2].val());
+        [embedding, logits]
+    }
+}
+
+/// Short rows, nearly parallel: the exact gradient at the paper's weight takes away what they have in common and
+/// with it their length, which makes it grow until nothing is learned; the default raises the rank and lets the
+/// classifier learn.
+#[test]
+fn the_default_svmax_leaves_a_plain_classifier_alone() {
+    let device = Device::default().autodiff();
+    let trained = |config: SvMaxConfig, seed: u64| {
+        let means = Matrix::normal(3, 8, 100 + seed);
+        let noise = Matrix::normal(60, 8, 200 + seed);
+        let x = Matrix::from_fn(60, 8, |i, j| {
+            3.0 + 0.5 * means.entries[8 * (i % 3) + j] + 0.3 * noise.entries[8 * i + j]
+        });
+        let x = x.tensor(&device, DType::F32);
+        let classes = Matrix::from_fn(60, 3, |i, j| f64::from(u8::from(i % 3 == j)));
+        let classes = classes.tensor(&device, DType::F32);
+        let svmax = config.init();
+        let mut classifier = Classifier::new(&device, 10 * seed);
+        let mut optimizer = AdamWConfig::new().init();
+        for _ in 0..200 {
+            let [embedding, logits] = classifier.forward(x.clone());
+            let cross_entropy = -(log_softmax(logits, 1) * classes.clone()).sum() / 60.0;
+            let loss = cross_entropy + svmax.forward(embedding);
+            let gradients = GradientsParams::from_grads(loss.backward(), &classifier);
+            classifier = optimizer.step(3e-3, classifier, gradients);
+        }
+        let [embedding, logits] = classifier.forward(x);
+        let right = logits.argmax(1).equal(classes.argmax(1)).float().mean();
+        let terms = svmax.forward_terms(embedding.without_autodiff());
+        [
+            number(right.without_autodiff()),
+            number(terms.get("mean_singular_value").unwrap().clone()),
+        ]
+    };
+    for seed in 1..4 {
+        let [plain, plain_mean] = trained(SvMaxConfig::new().with_weight(0.0), seed);
+        let [ours, our_mean] = trained(SvMaxConfig::new(), seed);
+        let [paper, _] = trained(SvMaxConfig::paper(), seed);
+        println!("{plain} {plain_mean}; {ours} {our_mean}; {paper}");
+        assert!(
+            plain > 0.9 && ours > plain - 0.05,
+            "{ours} with the default, {plain} without"
+        );
+        assert!(
+            our_mean > 1.1 * plain_mean,
+            "{our_mean} with the default, {plain_mean} without"
+        );
+        assert!(
+            paper < plain - 0.2,
+            "{paper} with the exact gradient at weight 1"
+        );
+    }
 }
 
 /// VICReg of two noisy views: every term falls or stays, and the loss by half.
