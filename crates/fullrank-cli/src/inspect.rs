@@ -12,20 +12,21 @@ use fullrank::diagnostics::{
 use fullrank_train::report::{Embedding, Report, RowSample, inspect_report};
 use serde_json::{Map, Value, json};
 
-use crate::embeddings::{self, Sink};
-use crate::{npy, table};
+use crate::embeddings::{self, Sink, may_hold_several, read_labels, shown};
+use crate::table;
 
 /// How much of its space an embedding uses, and whether it has collapsed
 ///
-/// Reads matrices [batch, dim] from .npy, .npz, .safetensors and .csv files, written by any
-/// framework, and computes in f64. Large files are read in blocks.
+/// Reads matrices [batch, dim] from .npy, .npz, .safetensors, .csv (.tsv, .txt) and .jsonl files,
+/// written by any framework, and computes in f64. Large files are read in blocks.
 #[derive(Args)]
 #[command(after_long_help = thresholds())]
 pub(crate) struct InspectArgs {
-    /// The embeddings: a column each
+    /// The embeddings: a column each; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The label of each row, the same for all files: a .npy file of integers
+    /// The label of each row, the same for all files: a vector of whole numbers in a .npy, .npz
+    /// (FILE:NAME chooses) or .safetensors file, or a text with a number or a name a line
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Which array of .npz and .safetensors files that hold several
@@ -51,7 +52,7 @@ fn thresholds() -> String {
          dead. A dimension is dead if its standard deviation is at most {DEAD_BELOW} times the \
          root mean square of all entries.\n\n\
          Exit code: 0, or 2 if a file has entries that are NaN or infinite, or 1 after any other \
-         error.",
+         error; the other files have their figures all the same.",
         100.0 * DEAD_SHARE_ABOVE
     )
 }
@@ -60,40 +61,66 @@ fn thresholds() -> String {
 enum Found {
     Figures(Box<Diagnostics>),
     NotFinite(NonFinite),
+    /// No matrix.
+    Failed(anyhow::Error),
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
-    let labels = args.labels.as_ref().map(|path| npy::read_labels(path));
+    // An error is about a user's file: a line, and never a stack trace.
+    inspect_all(args).or_else(|error| {
+        eprintln!("Error: {error:#}");
+        Ok(ExitCode::FAILURE)
+    })
+}
+
+fn inspect_all(args: &InspectArgs) -> Result<ExitCode> {
+    let labels = args.labels.as_ref().map(|path| read_labels(path));
     let labels = labels.transpose()?;
+    ensure!(
+        args.tensor.is_none() || args.files.iter().any(|file| may_hold_several(file)),
+        "files of this format hold one matrix: leave out --tensor"
+    );
     let mut inspected = Vec::new();
     let mut pictured = Vec::new();
     for path in &args.files {
         let mut sample = None;
         let wanted = args.html.is_some().then_some(&mut sample);
         let found = inspect(path, args.tensor.as_deref(), labels.as_deref(), wanted)
-            .with_context(|| path.display().to_string())?;
+            .unwrap_or_else(Found::Failed);
         let file = path.display().to_string();
         if let (Some(sample), Found::Figures(figures)) = (sample, &found) {
-            pictured.push(sample.into_embedding(&file, (**figures).clone(), labels.as_deref()));
+            let name = shown(&file);
+            pictured.push(sample.into_embedding(&name, (**figures).clone(), labels.as_deref()));
         }
         inspected.push((file, found));
     }
     if let (Some(path), false) = (&args.html, pictured.is_empty()) {
         report(args, &pictured)?.write(path)?;
     }
-    if args.json {
-        print_json(&inspected, args.compare)?;
-    } else {
-        print_table(&inspected, args.compare);
-    }
-    let mut code = ExitCode::SUCCESS;
-    for (file, found) in &inspected {
-        if let Found::NotFinite(found) = found {
-            eprintln!("Error: {file}: {found}");
-            code = ExitCode::from(2);
+    // What failed alone leaves nothing to print.
+    if (inspected.iter()).any(|(_, found)| !matches!(found, Found::Failed(_))) {
+        if args.json {
+            print_json(&inspected, args.compare)?;
+        } else {
+            print_table(&inspected, args.compare);
         }
     }
-    Ok(code)
+    let mut code = 0;
+    for (file, found) in &inspected {
+        let file = shown(file);
+        match found {
+            Found::Figures(_) => {}
+            Found::NotFinite(found) => {
+                eprintln!("Error: {file}: {found}");
+                code = if code == 0 { 2 } else { code };
+            }
+            Found::Failed(error) => {
+                eprintln!("Error: {file}: {error:#}");
+                code = 1;
+            }
+        }
+    }
+    Ok(ExitCode::from(code))
 }
 
 /// The report on files that have figures.
@@ -131,7 +158,7 @@ fn inspect(
         dims: 0,
         accumulator: None,
     };
-    embeddings::read(path, tensor, &mut rows)?;
+    embeddings::stream(path, tensor, &mut rows)?;
     if let Some(labels) = labels {
         let row = rows.row;
         ensure!(
@@ -224,6 +251,9 @@ fn object(file: &str, found: &Found) -> Result<Map<String, Value>> {
             object.insert("verdict".to_owned(), json!(found.to_string()));
             object.insert("not_finite".to_owned(), json!(found));
         }
+        Found::Failed(error) => {
+            object.insert("error".to_owned(), json!(format!("{error:#}")));
+        }
     }
     Ok(object)
 }
@@ -243,18 +273,21 @@ fn print_table(inspected: &[(String, Found)], compare: bool) {
     if figures.is_empty() {
         return;
     }
+    let figures: Vec<(&str, &Diagnostics)> = (figures.iter())
+        .map(|(file, diagnostics)| (file.as_str(), *diagnostics))
+        .collect();
     println!("{}", table::table(&figures, compare));
     for (file, diagnostics) in &figures {
         println!("{file}: {}", diagnostics.verdict().text);
     }
 }
 
-/// The files of which there are figures.
-fn figures(inspected: &[(String, Found)]) -> Vec<(&str, &Diagnostics)> {
+/// The files of which there are figures, by their names as a terminal shows them.
+fn figures(inspected: &[(String, Found)]) -> Vec<(String, &Diagnostics)> {
     (inspected.iter())
         .filter_map(|(file, found)| match found {
-            Found::Figures(diagnostics) => Some((file.as_str(), &**diagnostics)),
-            Found::NotFinite(_) => None,
+            Found::Figures(diagnostics) => Some((shown(file), &**diagnostics)),
+            Found::NotFinite(_) | Found::Failed(_) => None,
         })
         .collect()
 }
