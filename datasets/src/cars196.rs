@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::read_file;
-use crate::image_folder::{ImageFolderOptions, class_folders, image_files};
+use crate::image_folder::{LoadOptions, class_folders, image_files};
 use crate::table::Table;
 use crate::zero_shot::{Listing, expect_file, first_half};
 use crate::{Error, ZeroShot};
@@ -36,8 +36,9 @@ use crate::{Error, ZeroShot};
 /// not as above; [`Error::Folder`] for a folder whose name is not in `names.csv`, a class folder
 /// or a class without images and for fewer than two classes; [`Error::Io`] and [`Error::Image`] for
 /// the first file that cannot be read or decoded.
-pub fn load(dir: impl AsRef<Path>, options: ImageFolderOptions) -> Result<ZeroShot, Error> {
-    options.check()?;
+pub fn load(dir: impl AsRef<Path>, options: impl Into<LoadOptions>) -> Result<ZeroShot, Error> {
+    let options = options.into();
+    options.shape.check()?;
     let dir = dir.as_ref();
     let name_list = dir.join("names.csv");
     expect_file(

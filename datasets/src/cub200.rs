@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::read_file;
-use crate::image_folder::ImageFolderOptions;
+use crate::image_folder::LoadOptions;
 use crate::lines::lines;
 use crate::zero_shot::{Listing, expect_file, first_half};
 use crate::{Error, ZeroShot};
@@ -32,8 +32,9 @@ use crate::{Error, ZeroShot};
 /// a number given twice, an image without a class or of a class that is not listed;
 /// [`Error::Folder`] for a class without images and for fewer than two classes; [`Error::Io`] and
 /// [`Error::Image`] for the first file that cannot be read or decoded.
-pub fn load(dir: impl AsRef<Path>, options: ImageFolderOptions) -> Result<ZeroShot, Error> {
-    options.check()?;
+pub fn load(dir: impl AsRef<Path>, options: impl Into<LoadOptions>) -> Result<ZeroShot, Error> {
+    let options = options.into();
+    options.shape.check()?;
     let dir = dir.as_ref();
     let inner = dir.join("CUB_200_2011");
     let dir = if inner.is_dir() { inner.as_path() } else { dir };

@@ -1,44 +1,93 @@
 //! Image files brought to one shape.
 
+use std::fs;
+use std::io::{self, Cursor, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use image::error::{LimitError, LimitErrorKind};
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageReader, Rgb, RgbImage};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rgb, RgbImage};
 use rayon::prelude::*;
 
-use crate::image_folder::ImageFolderOptions;
-use crate::{Error, ImageSet};
+use crate::image_folder::{ImageFolderOptions, LoadOptions};
+use crate::{Error, ImageSet, SkippedImage};
 
-/// The set of the images in `files`, decoded in parallel; the first that fails is the one reported.
+/// The first bytes of a file that [`is_image`] looks at.
+pub(crate) const START: usize = 16;
+
+/// The set of the images in `files`, decoded in parallel; the first that fails is the one reported,
+/// unless those are skipped.
 pub(crate) fn image_set(
     files: &[PathBuf],
     labels: Vec<usize>,
     classes: Vec<String>,
-    options: ImageFolderOptions,
+    options: LoadOptions,
 ) -> Result<ImageSet, Error> {
-    let shape = [options.channels, options.height, options.width];
+    let shape = [
+        options.shape.channels,
+        options.shape.height,
+        options.shape.width,
+    ];
     let size: usize = shape.iter().product();
     let mut pixels = vec![0; files.len() * size];
-    let failed = pixels
-        .par_chunks_exact_mut(size)
-        .zip(files)
-        .find_map_first(|(planes, path)| decode(path, options, planes).err());
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(ImageSet::new(shape, pixels, labels, classes)),
+    let images = pixels.par_chunks_exact_mut(size).zip(files);
+    let decoded = images.map(|(planes, path)| decode(path, options.shape, planes));
+    if !options.skip_bad_images {
+        return match decoded.find_map_first(Result::err) {
+            Some(error) => Err(error),
+            None => Ok(ImageSet::new(shape, pixels, labels, classes)),
+        };
     }
+    let results: Vec<Result<(), Error>> = decoded.collect();
+    let (mut kept, mut kept_labels, mut skipped) = (0, Vec::new(), Vec::new());
+    for (index, result) in results.into_iter().enumerate() {
+        match result {
+            Ok(()) => {
+                pixels.copy_within(index * size..(index + 1) * size, kept * size);
+                kept += 1;
+                kept_labels.push(labels[index]);
+            }
+            Err(reason) => skipped.push((index, reason)),
+        }
+    }
+    pixels.truncate(kept * size);
+    let mut left = vec![false; classes.len()];
+    for &label in &kept_labels {
+        left[label] = true;
+    }
+    if let Some((index, reason)) = skipped.iter().find(|(index, _)| !left[labels[*index]]) {
+        let problem = format!(
+            "no image of the class {:?} can be read, the first for this: {reason}",
+            classes[labels[*index]]
+        );
+        let folder = files[*index].parent().unwrap_or(&files[*index]);
+        return Err(Error::folder(folder, problem));
+    }
+    let skipped = skipped.into_iter().map(|(index, reason)| SkippedImage {
+        path: files[index].clone(),
+        reason: reason.to_string(),
+    });
+    Ok(ImageSet::new(shape, pixels, kept_labels, classes).with_skipped(skipped.collect()))
+}
+
+/// Whether the first [`START`] bytes of a file are those of an image that is read here.
+pub(crate) fn is_image(start: &[u8]) -> bool {
+    image::guess_format(start).is_ok_and(|format| format.reading_enabled())
 }
 
 /// Decodes the image at `path` into `planes`, `[channels, height, width]`.
 fn decode(path: &Path, options: ImageFolderOptions, planes: &mut [u8]) -> Result<(), Error> {
-    let image = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(|source| Error::io(path, source))?
-        .decode()
-        .map_err(|source| Error::Image {
-            path: path.to_path_buf(),
-            source,
-        })?;
+    let bytes = fs::read(path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound if path.is_symlink() => {
+            Error::missing(path, "this is a link to a file that is not there")
+        }
+        _ => Error::io(path, source),
+    })?;
+    let image = decode_bytes(&bytes).map_err(|source| Error::Image {
+        path: path.to_path_buf(),
+        source,
+    })?;
     let image = if image.color().has_alpha() {
         DynamicImage::ImageRgb8(over_white(&image))
     } else {
@@ -58,6 +107,55 @@ fn decode(path: &Path, options: ImageFolderOptions, planes: &mut [u8]) -> Result
         }
     }
     Ok(())
+}
+
+/// The image, the first of an animation, turned as its EXIF orientation says.
+fn decode_bytes(bytes: &[u8]) -> Result<DynamicImage, ImageError> {
+    /// Bytes of a decoded image.
+    const LARGEST: u64 = 1 << 29;
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let Some(format) = reader.format() else {
+        return Err(io::Error::new(ErrorKind::InvalidData, what_it_is(bytes)).into());
+    };
+    if format == ImageFormat::Jpeg && is_cut_off(bytes) {
+        let problem = "the JPEG is cut off: it has no end marker";
+        return Err(io::Error::new(ErrorKind::UnexpectedEof, problem).into());
+    }
+    let mut decoder = reader.into_decoder()?;
+    if decoder.total_bytes() > LARGEST {
+        let kind = LimitErrorKind::InsufficientMemory;
+        return Err(ImageError::Limits(LimitError::from_kind(kind)));
+    }
+    let orientation = decoder.orientation();
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    image.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
+    Ok(image)
+}
+
+/// What a file is that is no image, in words.
+fn what_it_is(bytes: &[u8]) -> &'static str {
+    let text = bytes.trim_ascii_start();
+    let starts = |tag: &[u8]| {
+        text.get(..tag.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(tag))
+    };
+    if bytes.is_empty() {
+        "the file is empty"
+    } else if bytes.get(4..8) == Some(b"ftyp") {
+        "the file is HEIC, AVIF or a film: save it as PNG or JPEG"
+    } else if starts(b"<svg") || starts(b"<?xml") {
+        "the file is SVG or other XML: draw it to PNG"
+    } else if starts(b"<!doctype html") || starts(b"<html") {
+        "the file is a web page, as failed downloads are"
+    } else {
+        "the content is no PNG, JPEG, GIF, WebP, BMP or TIFF"
+    }
+}
+
+/// Whether the last scan of a JPEG has no end marker behind it. Decoders fill the rest with gray.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
+    last(0xda) > last(0xd9)
 }
 
 fn over_white(image: &DynamicImage) -> RgbImage {

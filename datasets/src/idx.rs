@@ -57,14 +57,14 @@ pub fn parse<const D: usize>(bytes: &[u8], path: &Path) -> Result<Idx<D>, Error>
         .array(bytes.len() as u64);
     }
     let most = (bytes.len() as u64).saturating_mul(DEFLATE_MAX_RATIO);
-    let mut decoder = GzDecoder::new(bytes);
+    let mut members = Members::new(bytes);
     let array = Source {
-        reader: &mut decoder,
+        reader: &mut members,
         path,
         offset: 0,
     }
     .array(most)?;
-    let left = decoder.into_inner().len();
+    let left = members.left();
     if left > 0 {
         return Err(Error::malformed(
             path,
@@ -73,6 +73,37 @@ pub fn parse<const D: usize>(bytes: &[u8], path: &Path) -> Result<Idx<D>, Error>
         ));
     }
     Ok(array)
+}
+
+/// The unpacked content of the gzip members at the start of some bytes, as one.
+struct Members<'a> {
+    member: GzDecoder<&'a [u8]>,
+}
+
+impl<'a> Members<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            member: GzDecoder::new(bytes),
+        }
+    }
+
+    /// The bytes behind the last member, once all has been read.
+    fn left(&self) -> usize {
+        self.member.get_ref().len()
+    }
+}
+
+impl Read for Members<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let count = self.member.read(buffer)?;
+            let rest = *self.member.get_ref();
+            if count > 0 || buffer.is_empty() || !rest.starts_with(&GZIP_MAGIC) {
+                return Ok(count);
+            }
+            self.member = GzDecoder::new(rest);
+        }
+    }
 }
 
 /// The content of a plain IDX file that holds `values` in the given shape.
@@ -327,6 +358,19 @@ mod tests {
             problem.contains("1 bytes after the end of the gzip stream"),
             "{problem}"
         );
+    }
+
+    #[test]
+    fn gzip_of_several_members_is_one() {
+        let bytes = images();
+        let expected = parse3(&bytes).unwrap();
+        for cut in [0, 1, 16, 20, bytes.len()] {
+            let parts = [&bytes[..cut], &bytes[cut..], &[]];
+            let packed: Vec<u8> = parts.into_iter().flat_map(gzip).collect();
+            assert_eq!(parse3(&packed).unwrap(), expected, "{cut}");
+            let (_, problem) = malformed(parse3(&packed[..packed.len() - 1]));
+            assert!(problem.contains("gzip stream"), "{problem}");
+        }
     }
 
     #[test]

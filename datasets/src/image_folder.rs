@@ -1,23 +1,39 @@
 //! Images sorted into one folder per class.
 //!
 //! ```text
-//! <root>/train/<class>/*.{png,jpg,jpeg}
-//! <root>/test/<class>/*.{png,jpg,jpeg}     or <root>/val/... where there is no test
+//! <root>/train/<class>/**/*
+//! <root>/test/<class>/**/*     or <root>/val/... where there is no test
 //! ```
 //!
 //! or, to be split by classes,
 //!
 //! ```text
-//! <root>/<class>/*.{png,jpg,jpeg}
+//! <root>/<class>/**/*
 //! ```
+//!
+//! Every image below a class's folder is of the class, in folders of its own too. Images are PNG,
+//! JPEG, GIF (the first picture), WebP, BMP and TIFF, told by their content; a file is taken for one
+//! if its name ends as theirs do (`.png`, `.jpg`, `.jpeg`, `.jpe`, `.jfif`, `.gif`, `.webp`, `.bmp`,
+//! `.tif`, `.tiff`) or its content starts as theirs. Other files are passed over, and so is what
+//! systems leave behind: names that start with a dot, `__MACOSX`, `Thumbs.db` and the like.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::zero_shot::{Listing, first_half};
+use crate::zero_shot::{Listing, first_half, sort_classes};
 use crate::{Error, ImageSet, TrainTest, ZeroShot, decode};
 
-const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
+const EXTENSIONS: [&str; 10] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "gif", "webp", "bmp", "tif", "tiff",
+];
+/// Folders of systems and of programs that pack or index files.
+const JUNK: [&str; 4] = [
+    "__MACOSX",
+    "@eaDir",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+];
 const MAX_SIDE: usize = 4096;
 
 /// The shape that every image of a folder set is brought to.
@@ -31,21 +47,56 @@ pub struct ImageFolderOptions {
     pub channels: usize,
 }
 
+/// How the images of a set are read: the shape they are brought to, and what becomes of those that
+/// cannot be read.
+///
+/// Every loader takes one, or the shape alone, with which a bad image is an error.
+///
+/// ```
+/// use datasets::image_folder::{ImageFolderOptions, LoadOptions};
+///
+/// let shape = ImageFolderOptions { height: 64, width: 64, channels: 3 };
+/// let options: LoadOptions = shape.skipping_bad_images();
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// The shape of the images.
+    pub shape: ImageFolderOptions,
+    /// Whether images that cannot be read or decoded are left out, and listed by
+    /// [`ImageSet::skipped`], in place of an error. Default: `false`
+    pub skip_bad_images: bool,
+}
+
+impl From<ImageFolderOptions> for LoadOptions {
+    fn from(shape: ImageFolderOptions) -> Self {
+        Self {
+            shape,
+            skip_bad_images: false,
+        }
+    }
+}
+
 /// Reads the set under `root`, decoding each image once, in parallel.
 ///
-/// The classes are the folders of `train`, sorted by name; the images of a class are sorted by
-/// name too. The format is told by the content, png or jpeg. Transparency is blended over white,
-/// and the image resized with a triangle filter, without keeping its proportions. Names that start
-/// with a dot, files of other extensions and files beside the class folders are passed over.
+/// The classes are the folders of `train`, in the order of their numbers if all of their names are
+/// whole numbers (1, 2, .., 10), else of their names; the images of a class are sorted by path. The
+/// format is told by the content. An image is turned as its EXIF orientation says, 16 bits are
+/// brought to 8, CMYK to red, green and blue, transparency is blended over white, and the image
+/// resized with a triangle filter, without keeping its proportions. Files beside the class folders
+/// are passed over.
 ///
 /// # Errors
 ///
 /// [`Error::Options`] for a shape out of range; [`Error::Missing`] without a `train` folder or a
-/// `test` or `val` folder; [`Error::Folder`] without class folders, for a class folder without
-/// images, for a test class that is not a training class and for a class name that is not UTF-8;
-/// [`Error::Io`] and [`Error::Image`] for the first file that cannot be read or decoded.
-pub fn load(root: impl AsRef<Path>, options: ImageFolderOptions) -> Result<TrainTest, Error> {
-    options.check()?;
+/// `test` or `val` folder, and for a link to nothing; [`Error::Folder`] without class folders, for a
+/// class folder without images, for a test class that is not a training class, for a link to a
+/// folder around it and for a class name that is not UTF-8; [`Error::Io`] and [`Error::Image`] for
+/// the first file that cannot be read or decoded, unless those are [skipped](LoadOptions), then
+/// [`Error::Folder`] for a class that is left without images.
+pub fn load(root: impl AsRef<Path>, options: impl Into<LoadOptions>) -> Result<TrainTest, Error> {
+    let options = options.into();
+    options.shape.check()?;
     let root = root.as_ref();
     let train_dir = root.join("train");
     let test_dir = [root.join("test"), root.join("val")]
@@ -66,7 +117,7 @@ pub fn load(root: impl AsRef<Path>, options: ImageFolderOptions) -> Result<Train
     let test = class_folders(&test_dir)?;
     let classes: Vec<String> = train.iter().map(|(name, _)| name.clone()).collect();
     for (name, dir) in &test {
-        if classes.binary_search(name).is_err() {
+        if !classes.contains(name) {
             let problem = format!("class {name:?} is not in {}", train_dir.display());
             return Err(Error::folder(dir, problem));
         }
@@ -80,19 +131,20 @@ pub fn load(root: impl AsRef<Path>, options: ImageFolderOptions) -> Result<Train
 /// Reads the images under `root`, split by classes: no class is both trained and tested on.
 ///
 /// With folders `train` and `test` (or `val`) in `root`, their classes are the split, and must
-/// differ. Otherwise the folders of `root` are the classes: the first half of them, sorted by name,
-/// is trained on, the second half tested on; the larger half of an odd number is trained on.
-/// Images are found, decoded and resized as by [`load`].
+/// differ. Otherwise the folders of `root` are the classes: the first half of them, in the order of
+/// [`load`], is trained on, the second half tested on; the larger half of an odd number is trained
+/// on. Images are found, decoded and resized as by [`load`].
 ///
 /// # Errors
 ///
-/// As for [`load`], but [`Error::Folder`] for a test class that is a training class too, and for
-/// fewer than two classes.
+/// As for [`load`], but [`Error::Folder`] for a test class that is a training class too, for fewer
+/// than two classes, and where a folder to be a class is called as a part (`Testing`, `valid`).
 pub fn load_zero_shot(
     root: impl AsRef<Path>,
-    options: ImageFolderOptions,
+    options: impl Into<LoadOptions>,
 ) -> Result<ZeroShot, Error> {
-    options.check()?;
+    let options = options.into();
+    options.shape.check()?;
     let root = root.as_ref();
     if !root.is_dir() {
         return Err(Error::missing(
@@ -108,10 +160,7 @@ pub fn load_zero_shot(
             let train_classes = folders.len();
             for (name, dir) in class_folders(&test_dir)? {
                 let trained = &folders[..train_classes];
-                if trained
-                    .binary_search_by(|(other, _)| other.cmp(&name))
-                    .is_ok()
-                {
+                if trained.iter().any(|(other, _)| *other == name) {
                     let problem = format!("class {name:?} is in {} too", train_dir.display());
                     return Err(Error::folder(&dir, problem));
                 }
@@ -121,6 +170,13 @@ pub fn load_zero_shot(
         }
         _ => {
             let folders = class_folders(root)?;
+            if let Some((name, dir)) = folders.iter().find(|(name, _)| is_part(name)) {
+                let problem = format!(
+                    "{name:?} is the name of a part, not of a class; a split is in folders train \
+                     and test, or train and val"
+                );
+                return Err(Error::folder(dir, problem));
+            }
             let train_classes = first_half(folders.len());
             (folders, train_classes)
         }
@@ -138,7 +194,30 @@ pub fn load_zero_shot(
     listing.decode(root, options)
 }
 
+/// Whether a folder's name is one that parts of a set have.
+fn is_part(name: &str) -> bool {
+    const PARTS: [&str; 7] = [
+        "train",
+        "training",
+        "test",
+        "testing",
+        "val",
+        "valid",
+        "validation",
+    ];
+    PARTS.iter().any(|part| name.eq_ignore_ascii_case(part))
+}
+
 impl ImageFolderOptions {
+    /// These images, without those that cannot be read, of which [`ImageSet::skipped`] then tells.
+    #[must_use]
+    pub fn skipping_bad_images(self) -> LoadOptions {
+        LoadOptions {
+            shape: self,
+            skip_bad_images: true,
+        }
+    }
+
     pub(crate) fn check(self) -> Result<(), Error> {
         for (name, side) in [("height", self.height), ("width", self.width)] {
             if !(1..=MAX_SIDE).contains(&side) {
@@ -154,12 +233,13 @@ impl ImageFolderOptions {
     }
 }
 
-/// What `dir` holds, sorted by name, without hidden entries.
+/// What `dir` holds, sorted by name, without hidden entries and what systems leave behind.
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(|source| Error::io(dir, source))? {
         let entry = entry.map_err(|source| Error::io(dir, source))?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().starts_with(b".") && !JUNK.iter().any(|junk| name == *junk) {
             paths.push(entry.path());
         }
     }
@@ -167,10 +247,17 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// The class folders of one part, sorted by name.
+/// The class folders of one part, in the order of the classes.
 pub(crate) fn class_folders(part: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let mut folders = Vec::new();
-    for dir in entries(part)?.into_iter().filter(|path| path.is_dir()) {
+    for dir in entries(part)? {
+        if dir.is_symlink() && !dir.exists() {
+            let problem = "this is a link to a folder that is not there";
+            return Err(Error::missing(&dir, problem));
+        }
+        if !dir.is_dir() {
+            continue;
+        }
         match dir.file_name().and_then(|name| name.to_str()) {
             Some(name) => folders.push((name.to_owned(), dir)),
             None => return Err(Error::folder(&dir, "the class name is not UTF-8")),
@@ -179,34 +266,74 @@ pub(crate) fn class_folders(part: &Path) -> Result<Vec<(String, PathBuf)>, Error
     if folders.is_empty() {
         return Err(Error::folder(part, "no class folders"));
     }
+    sort_classes(&mut folders, |(name, _)| name);
     Ok(folders)
 }
 
-/// The image files of one class, sorted by name.
+/// The image files of one class, in its folder and those in it, sorted by path.
 pub(crate) fn image_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let is_image = |path: &PathBuf| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        extension.is_some_and(|given| EXTENSIONS.iter().any(|e| given.eq_ignore_ascii_case(e)))
-    };
-    let files: Vec<PathBuf> = entries(dir)?.into_iter().filter(is_image).collect();
+    let mut files = Vec::new();
+    find_images(dir, &mut Vec::new(), &mut files)?;
     if files.is_empty() {
-        return Err(Error::folder(
-            dir,
-            "no .png, .jpg or .jpeg file in this class folder",
-        ));
+        let problem = "no image in this class folder (PNG, JPEG, GIF, WebP, BMP or TIFF)";
+        return Err(Error::folder(dir, problem));
     }
+    files.sort();
     Ok(files)
+}
+
+/// Adds the images in `dir` and below; `above` are the folders around it, without links.
+fn find_images(
+    dir: &Path,
+    above: &mut Vec<PathBuf>,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), Error> {
+    let real = fs::canonicalize(dir).map_err(|source| Error::io(dir, source))?;
+    if above.contains(&real) {
+        let problem = "this is a link to a folder around it";
+        return Err(Error::folder(dir, problem));
+    }
+    above.push(real);
+    for path in entries(dir)? {
+        if path.is_dir() {
+            find_images(&path, above, files)?;
+        } else if is_image_file(&path)? {
+            files.push(path);
+        }
+    }
+    above.pop();
+    Ok(())
+}
+
+/// Whether a file is to be decoded: by its name, or else by its content. A link to nothing is, to
+/// fail under its name.
+fn is_image_file(path: &Path) -> Result<bool, Error> {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let by_name =
+        extension.is_some_and(|given| EXTENSIONS.iter().any(|e| given.eq_ignore_ascii_case(e)));
+    if by_name || !path.exists() {
+        return Ok(true);
+    }
+    if !path.is_file() {
+        return Ok(false);
+    }
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(decode::START as u64).read_to_end(&mut start))
+        .map_err(|source| Error::io(path, source))?;
+    Ok(decode::is_image(&start))
 }
 
 fn decode_all(
     folders: &[(String, PathBuf)],
     classes: &[String],
-    options: ImageFolderOptions,
+    options: LoadOptions,
 ) -> Result<ImageSet, Error> {
     let (mut files, mut labels) = (Vec::new(), Vec::new());
     for (name, dir) in folders {
         let images = image_files(dir)?;
-        let label = classes.partition_point(|class| class < name);
+        let label = classes.iter().position(|class| class == name);
+        let label = label.expect("the name of a class");
         labels.extend(std::iter::repeat_n(label, images.len()));
         files.extend(images);
     }
@@ -451,7 +578,7 @@ mod tests {
         );
         fs::create_dir(root.path().join("b")).unwrap();
         assert!(
-            message().contains("no .png, .jpg or .jpeg file"),
+            message().contains("no image in this class folder"),
             "{}",
             message()
         );
@@ -478,5 +605,271 @@ mod tests {
             let root = small_set();
             assert_eq!(load(root.path(), options).unwrap_err().to_string(), problem);
         }
+    }
+
+    #[test]
+    fn images_in_folders_of_a_class_are_of_the_class() {
+        let root = small_set();
+        png(&root, "train/ant/more/2.png", [20; 3]);
+        png(&root, "train/ant/more/deep/3.png", [30; 3]);
+        fs::create_dir(root.path().join("train/ant/0.png.d")).unwrap();
+        let train = load(root.path(), RGB).unwrap().train;
+        assert_eq!(train.class_counts(), [4, 2]);
+        let first: Vec<u8> = (0..4).map(|index| train.image(index)[0]).collect();
+        assert_eq!(first, [1, 4, 20, 30]);
+    }
+
+    #[test]
+    fn what_systems_leave_behind_is_passed_over() {
+        let root = small_set();
+        let expected = load(root.path(), RGB).unwrap();
+        for path in [
+            "train/.ipynb_checkpoints/1.png",
+            "train/ant/.ipynb_checkpoints/1.png",
+            "train/__MACOSX/ant/1.png",
+            "train/ant/__MACOSX/1.png",
+        ] {
+            png(&root, path, [9; 3]);
+        }
+        for path in [
+            "train/.DS_Store",
+            "train/ant/._1.png",
+            "train/ant/Thumbs.db",
+            "train/ant/desktop.ini",
+        ] {
+            fs::write(root.path().join(path), "x").unwrap();
+        }
+        assert_eq!(load(root.path(), RGB).unwrap(), expected);
+    }
+
+    /// Every format under its own name, under another's and under none.
+    #[test]
+    fn the_content_tells_the_format() {
+        use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+        for (format, names) in [
+            (Gif, ["a.gif", "a.JPG", "a"]),
+            (WebP, ["a.webp", "a.png", "a.img"]),
+            (Bmp, ["a.BMP", "a.jpeg", "a.0"]),
+            (Tiff, ["a.tif", "a.jfif", "a.b"]),
+            (Jpeg, ["a.jpe", "a.tiff", "a"]),
+            (Png, ["a.png", "a.gif", "a"]),
+        ] {
+            for name in names {
+                let root = small_set();
+                fs::remove_file(root.path().join("test/bee/0.png")).unwrap();
+                RgbImage::from_pixel(3, 2, Rgb([200, 100, 50]))
+                    .save_with_format(root.path().join("test/bee").join(name), format)
+                    .unwrap();
+                let test = load(root.path(), RGB).unwrap().test;
+                assert_eq!(test.len(), 1, "{name}");
+                for (plane, value) in test.image(0).chunks(6).zip([200u8, 100, 50]) {
+                    let near = |pixel: &u8| pixel.abs_diff(value) <= 4;
+                    assert!(plane.iter().all(near), "{format:?} {name}: {plane:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_are_brought_to_eight() {
+        let root = small_set();
+        let image = image::ImageBuffer::from_fn(3, 2, |x, y| Luma([257 * (10 * y + x) as u16]));
+        image.save(root.path().join("test/bee/0.png")).unwrap();
+        let set = load(root.path(), RGB).unwrap().test;
+        assert_eq!(set.pixels(), [0, 1, 2, 10, 11, 12].repeat(3));
+    }
+
+    /// A JPEG of one colour in cyan, magenta, yellow and black (0, 200, 100, 30), inverted under an
+    /// Adobe marker as image editors write them.
+    const CMYK: &str = "\
+        ffd8ffee000e41646f626500640000000000ffdb0043000302020302020303030304030304050805\
+        050404050a070706080c0a0c0c0b0a0b0b0d0e12100d0e110e0b0b1016101113141515150c0f1718\
+        16141812141514ffc000140800080008044311004d11005911004b1100ffc4001600010101000000\
+        00000000000000000000090708ffc40014100100000000000000000000000000000000ffda000e04\
+        43004d0059004b00003f0054d8f148206fffd9";
+
+    #[test]
+    fn cmyk_is_brought_to_rgb() {
+        let digits = |k: usize| u8::from_str_radix(&CMYK[k..k + 2], 16).unwrap();
+        let jpeg: Vec<u8> = (0..CMYK.len()).step_by(2).map(digits).collect();
+        let root = small_set();
+        fs::write(root.path().join("test/bee/0.png"), jpeg).unwrap();
+        let set = load(root.path(), RGB).unwrap().test;
+        // (255 - ink) (255 - black) / 255
+        for (plane, value) in set.image(0).chunks(6).zip([225u8, 49, 137]) {
+            assert!(plane.iter().all(|x| x.abs_diff(value) <= 4), "{plane:?}");
+        }
+    }
+
+    /// A JPEG with the EXIF orientation `turn`.
+    fn turned(image: &RgbImage, turn: u8) -> Vec<u8> {
+        let mut jpeg = Vec::new();
+        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 100);
+        image.write_with_encoder(encoder).unwrap();
+        // One entry in the first directory: 0x0112, a short.
+        let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        exif.extend([turn, 0, 0, 0, 0, 0, 0]);
+        let length = (exif.len() as u16 + 2).to_be_bytes();
+        let segment = [&[0xff, 0xe1][..], &length, &exif].concat();
+        jpeg.splice(2..2, segment);
+        jpeg
+    }
+
+    #[test]
+    fn exif_orientation_is_applied() {
+        // Left half black, right half white.
+        let image = RgbImage::from_fn(16, 16, |x, _| Rgb([if x < 8 { 0 } else { 255 }; 3]));
+        let options = ImageFolderOptions {
+            height: 2,
+            width: 2,
+            channels: 1,
+        };
+        for (turn, expected) in [
+            (1, [0, 255, 0, 255]),
+            // Mirrored, turned by half, and by a quarter to the right.
+            (2, [255, 0, 255, 0]),
+            (3, [255, 0, 255, 0]),
+            (6, [0, 0, 255, 255]),
+            (8, [255, 255, 0, 0]),
+        ] {
+            let root = small_set();
+            fs::write(root.path().join("test/bee/0.png"), turned(&image, turn)).unwrap();
+            let set = load(root.path(), options).unwrap().test;
+            for (found, expected) in set.pixels().iter().zip(expected) {
+                assert!(found.abs_diff(expected) < 60, "{turn}: {:?}", set.pixels());
+            }
+        }
+    }
+
+    #[test]
+    fn a_jpeg_that_is_cut_off_is_an_error() {
+        let root = small_set();
+        let path = root.path().join("train/ant/2.jpg");
+        let image = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * y) as u8, x as u8, y as u8]));
+        image.save(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
+        assert!(load(root.path(), RGB).is_ok());
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        let error = load(root.path(), RGB).unwrap_err().to_string();
+        assert!(
+            error.contains("2.jpg") && error.contains("cut off"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_no_image_is_named_with_what_it_is() {
+        for (content, expected) in [
+            (&b""[..], "the file is empty"),
+            (b"<!DOCTYPE html><html>", "a web page"),
+            (b"<svg xmlns=\"\"/>", "SVG"),
+            (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+            (b"hello", "no PNG, JPEG, GIF, WebP, BMP or TIFF"),
+        ] {
+            let root = small_set();
+            fs::write(root.path().join("train/ant/1.png"), content).unwrap();
+            let error = load(root.path(), RGB).unwrap_err().to_string();
+            assert!(
+                error.contains("1.png") && error.contains(expected),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn bad_images_are_skipped_on_demand_and_listed() {
+        let root = small_set();
+        let bad = root.path().join("train/ant/0.png");
+        fs::write(&bad, "").unwrap();
+        let options = RGB.skipping_bad_images();
+        let TrainTest { train, test } = load(root.path(), options).unwrap();
+        assert_eq!((train.labels(), test.labels()), (&[0, 1, 1][..], &[1][..]));
+        let first: Vec<u8> = (0..3).map(|index| train.image(index)[0]).collect();
+        assert_eq!(first, [4, 40, 10]);
+        assert_eq!(train.skipped().len(), 1);
+        assert_eq!(train.skipped()[0].path, bad);
+        assert!(train.skipped()[0].reason.ends_with("the file is empty"));
+        assert!(test.skipped().is_empty() && train.subset(&[0]).skipped().is_empty());
+        // Not a whole class.
+        fs::write(root.path().join("train/ant/1.png"), "x").unwrap();
+        match load(root.path(), options) {
+            Err(Error::Folder { path, problem }) => {
+                assert_eq!(path, root.path().join("train/ant"));
+                assert!(
+                    problem.contains("no image of the class \"ant\""),
+                    "{problem}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_broken_ones_named() {
+        use std::os::unix::fs::symlink;
+
+        let root = small_set();
+        let at = |path: &str| root.path().join(path);
+        symlink(at("train/bee"), at("train/wasp")).unwrap();
+        symlink(at("train/bee/1.png"), at("train/ant/9.png")).unwrap();
+        let train = load(root.path(), RGB).unwrap().train;
+        assert_eq!(train.classes(), ["ant", "bee", "wasp"]);
+        assert_eq!(train.class_counts(), [3, 2, 2]);
+
+        let named = |link: &str, to: &str| {
+            symlink(at(to), at(link)).unwrap();
+            let error = load(root.path(), RGB).unwrap_err().to_string();
+            assert!(error.contains(link.rsplit('/').next().unwrap()), "{error}");
+            fs::remove_file(at(link)).unwrap();
+            error
+        };
+        let error = named("train/ant/broken.png", "nowhere.png");
+        assert!(
+            error.contains("a link to a file that is not there"),
+            "{error}"
+        );
+        named("train/ant/broken", "nowhere");
+        assert!(named("train/yak", "nowhere").contains("a link to a folder that is not there"));
+        assert!(named("train/ant/loop", "train/ant").contains("a link to a folder around it"));
+    }
+
+    #[test]
+    fn numbered_classes_are_in_the_order_of_their_numbers() {
+        let root = tempfile::tempdir().unwrap();
+        let mut table = "path,label\n".to_owned();
+        for class in 1..=12u8 {
+            for part in ["parts/train", "parts/test", "halves"] {
+                png(&root, &format!("{part}/{class}/1.png"), [class; 3]);
+            }
+            table.push_str(&format!("halves/{class}/1.png,{class}\n"));
+        }
+        fs::write(root.path().join("table.csv"), table).unwrap();
+        let numbers: Vec<String> = (1..=12).map(|class| class.to_string()).collect();
+        let parts = load(root.path().join("parts"), RGB).unwrap();
+        for set in [&parts.train, &parts.test] {
+            assert_eq!(set.classes(), numbers);
+            for (index, &label) in set.labels().iter().enumerate() {
+                assert_eq!(set.image(index)[0] as usize, label + 1);
+            }
+        }
+        let folders = load_zero_shot(root.path().join("halves"), RGB).unwrap();
+        assert_eq!(folders.train.classes(), &numbers[..6]);
+        // The same rule for a table.
+        let listed = crate::manifest::load_zero_shot(root.path().join("table.csv"), RGB).unwrap();
+        assert_eq!(listed, folders);
+    }
+
+    #[test]
+    fn parts_are_no_classes() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["Training/cat/1.png", "Testing/dog/1.png"] {
+            png(&root, path, [1; 3]);
+        }
+        let error = load_zero_shot(root.path(), RGB).unwrap_err().to_string();
+        assert!(
+            error.contains("\"Testing\" is the name of a part, not of a class"),
+            "{error}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! A labelled image set held in memory.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// Labelled images of one size, decoded once and held in memory.
 ///
@@ -12,6 +13,16 @@ pub struct ImageSet {
     pixels: Vec<u8>,
     labels: Vec<usize>,
     classes: Vec<String>,
+    skipped: Vec<SkippedImage>,
+}
+
+/// An image that could not be read and was left out of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedImage {
+    /// The file.
+    pub path: PathBuf,
+    /// Why, with the file's name.
+    pub reason: String,
 }
 
 /// A set's training and test parts, with the same image shape and the same classes.
@@ -53,7 +64,20 @@ impl ImageSet {
             pixels,
             labels,
             classes,
+            skipped: Vec::new(),
         }
+    }
+
+    /// The set, with what it lacks.
+    pub(crate) fn with_skipped(mut self, skipped: Vec<SkippedImage>) -> Self {
+        self.skipped = skipped;
+        self
+    }
+
+    /// The images that the loader left out because they could not be read, in the order of the
+    /// files; none unless it was [told to](crate::image_folder::LoadOptions), and none of a subset.
+    pub fn skipped(&self) -> &[SkippedImage] {
+        &self.skipped
     }
 
     /// The number of images.
@@ -135,6 +159,7 @@ impl ImageSet {
             pixels,
             labels,
             classes: self.classes.clone(),
+            skipped: Vec::new(),
         }
     }
 

@@ -17,5 +17,5 @@ mod table;
 mod zero_shot;
 
 pub use error::Error;
-pub use image_set::{ImageSet, TrainTest};
+pub use image_set::{ImageSet, SkippedImage, TrainTest};
 pub use zero_shot::ZeroShot;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::read_file;
-use crate::image_folder::ImageFolderOptions;
+use crate::image_folder::LoadOptions;
 use crate::table::Table;
 use crate::zero_shot::{Listing, expect_file, first_half, ordered};
 use crate::{Error, ZeroShot};
@@ -29,9 +29,10 @@ use crate::{Error, ZeroShot};
 /// [`Error::Image`] for the first file that cannot be read or decoded.
 pub fn load_zero_shot(
     path: impl AsRef<Path>,
-    options: ImageFolderOptions,
+    options: impl Into<LoadOptions>,
 ) -> Result<ZeroShot, Error> {
-    options.check()?;
+    let options = options.into();
+    options.shape.check()?;
     let path = path.as_ref();
     expect_file(path, "expected a table with the header path,label")?;
     let table = Table::parse(&read_file(path)?, path)?;

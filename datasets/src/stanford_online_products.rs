@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::read_file;
-use crate::image_folder::ImageFolderOptions;
+use crate::image_folder::LoadOptions;
 use crate::lines::lines;
 use crate::zero_shot::{Listing, expect_file};
 use crate::{Error, ZeroShot};
@@ -31,8 +31,9 @@ const HEADER: [&str; 4] = ["image_id", "class_id", "super_class_id", "path"];
 /// for an image that is listed and not there; [`Error::Malformed`] for a list without the header or
 /// without images, for a line that is not as above, and for a test class that is trained on;
 /// [`Error::Io`] and [`Error::Image`] for the first file that cannot be read or decoded.
-pub fn load(dir: impl AsRef<Path>, options: ImageFolderOptions) -> Result<ZeroShot, Error> {
-    options.check()?;
+pub fn load(dir: impl AsRef<Path>, options: impl Into<LoadOptions>) -> Result<ZeroShot, Error> {
+    let options = options.into();
+    options.shape.check()?;
     let dir = dir.as_ref();
     let inner = dir.join("Stanford_Online_Products");
     let dir = if inner.is_dir() { inner.as_path() } else { dir };
@@ -149,6 +150,26 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         fs::rename(root.path(), parent.path().join("Stanford_Online_Products")).unwrap();
         assert_eq!(load(parent.path(), RGB).unwrap(), ZeroShot { train, test });
+    }
+
+    /// As published: some files of the set named .JPG are GIFs.
+    #[test]
+    fn a_gif_named_jpg_is_decoded_whatever_the_line_ends() {
+        for end in ["\n", "\r\n"] {
+            let root = small_set();
+            let list = format!("{HEAD}4 2 2 lamp_final/d.JPG\n5 2 2 lamp_final/d.png");
+            text(&root, "Ebay_test.txt", &list.replace('\n', end));
+            image::RgbImage::from_pixel(4, 4, image::Rgb([10, 200, 90]))
+                .save_with_format(
+                    root.path().join("lamp_final/d.JPG"),
+                    image::ImageFormat::Gif,
+                )
+                .unwrap();
+            let test = load(root.path(), RGB).unwrap().test;
+            assert_eq!(test.labels(), [0, 0]);
+            assert_eq!(test.image(0), [[10; 6], [200; 6], [90; 6]].concat());
+            assert_eq!(test.image(1), [4; 18]);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::image_folder::ImageFolderOptions;
+use crate::image_folder::LoadOptions;
 use crate::{Error, ImageSet, decode};
 
 /// A set's training and test parts, with the same image shape and disjoint classes: the zero-shot
@@ -40,11 +40,7 @@ pub(crate) fn first_half(classes: usize) -> usize {
 impl Listing {
     /// Decodes the listed files; `source` is the file or folder that an error about the whole set
     /// names.
-    pub(crate) fn decode(
-        self,
-        source: &Path,
-        options: ImageFolderOptions,
-    ) -> Result<ZeroShot, Error> {
+    pub(crate) fn decode(self, source: &Path, options: LoadOptions) -> Result<ZeroShot, Error> {
         if self.train_classes == 0 || self.train_classes >= self.classes.len() {
             let problem = format!(
                 "expected at least two classes, one to train on and one to test on, found {}",
@@ -79,13 +75,21 @@ impl Listing {
     }
 }
 
-/// Class names in order: as numbers if all of them are whole numbers, else as text.
+/// Class names in order: see [`sort_classes`].
 pub(crate) fn ordered(names: BTreeSet<String>) -> Vec<String> {
     let mut names: Vec<String> = names.into_iter().collect();
-    if names.iter().all(|name| name.parse::<u64>().is_ok()) {
-        names.sort_by_key(|name| name.parse::<u64>().unwrap_or(u64::MAX));
-    }
+    sort_classes(&mut names, |name| name);
     names
+}
+
+/// Sorts classes by their names: as numbers if all of them are whole numbers (1, 2, .., 10), else as
+/// text. The one rule for folders and tables.
+pub(crate) fn sort_classes<T>(classes: &mut [T], name: impl Fn(&T) -> &str) {
+    classes.sort_by(|a, b| name(a).cmp(name(b)));
+    let number = |class: &T| name(class).parse::<u64>();
+    if classes.iter().all(|class| number(class).is_ok()) {
+        classes.sort_by_key(|class| number(class).unwrap_or(u64::MAX));
+    }
 }
 
 /// Refuses a path that is not a file; `expected` says what should be there.
@@ -105,6 +109,7 @@ pub(crate) mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::image_folder::ImageFolderOptions;
 
     pub(crate) const RGB: ImageFolderOptions = ImageFolderOptions {
         height: 2,

@@ -15,20 +15,21 @@ use fullrank_train::run::files::{Output, OutputKind, check_outputs};
 use fullrank_train::run::progress::note;
 use serde_json::{Map, Value, json};
 
-use crate::embeddings::{self, Sink};
-use crate::{npy, table};
+use crate::embeddings::{self, Sink, may_hold_several, read_labels, shown};
+use crate::table;
 
 /// How much of its space an embedding uses, and whether it has collapsed
 ///
-/// Reads matrices [batch, dim] from .npy, .npz, .safetensors and .csv files, written by any
-/// framework, and computes in f64. Large files are read in blocks.
+/// Reads matrices [batch, dim] from .npy, .npz, .safetensors, .csv (.tsv, .txt) and .jsonl files,
+/// written by any framework, and computes in f64. Large files are read in blocks.
 #[derive(Args)]
 #[command(after_long_help = thresholds())]
 pub(crate) struct InspectArgs {
-    /// The embeddings: a column each
+    /// The embeddings: a column each; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The label of each row, the same for all files: a .npy file of integers
+    /// The label of each row, the same for all files: a vector of whole numbers in a .npy, .npz
+    /// (FILE:NAME chooses) or .safetensors file, or a text with a number or a name a line
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Which array of .npz and .safetensors files that hold several
@@ -57,7 +58,7 @@ fn thresholds() -> String {
          dead. A dimension is dead if its standard deviation is at most {DEAD_BELOW} times the \
          root mean square of all entries.\n\n\
          Exit code: 0, or 2 if a file has entries that are NaN or infinite, or 1 after any other \
-         error.",
+         error; the other files have their figures all the same.",
         100.0 * DEAD_SHARE_ABOVE
     )
 }
@@ -66,6 +67,8 @@ fn thresholds() -> String {
 enum Found {
     Figures(Box<Diagnostics>),
     NotFinite(NonFinite),
+    /// No matrix.
+    Failed(anyhow::Error),
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
@@ -78,36 +81,52 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
             args.force,
         )?;
     }
-    let labels = args.labels.as_ref().map(|path| npy::read_labels(path));
+    let labels = args.labels.as_ref().map(|path| read_labels(path));
     let labels = labels.transpose()?;
+    ensure!(
+        args.tensor.is_none() || args.files.iter().any(|file| may_hold_several(file)),
+        "files of this format hold one matrix: leave out --tensor"
+    );
     let mut inspected = Vec::new();
     let mut pictured = Vec::new();
     for path in &args.files {
         let mut sample = None;
         let wanted = args.html.is_some().then_some(&mut sample);
         let found = inspect(path, args.tensor.as_deref(), labels.as_deref(), wanted)
-            .with_context(|| path.display().to_string())?;
+            .unwrap_or_else(Found::Failed);
         let file = path.display().to_string();
         if let (Some(sample), Found::Figures(figures)) = (sample, &found) {
-            pictured.push(sample.into_embedding(&file, (**figures).clone(), labels.as_deref()));
+            let name = shown(&file);
+            pictured.push(sample.into_embedding(&name, (**figures).clone(), labels.as_deref()));
         }
         inspected.push((file, found));
     }
     if let (Some(path), false) = (&args.html, pictured.is_empty()) {
         report(args, &pictured)?.write(path)?;
     }
-    print(&match args.json {
-        true => json_text(&inspected, args.compare)?,
-        false => table_text(&inspected, args.compare),
-    })?;
-    let mut code = ExitCode::SUCCESS;
+    // What failed alone leaves nothing to print.
+    if (inspected.iter()).any(|(_, found)| !matches!(found, Found::Failed(_))) {
+        print(&match args.json {
+            true => json_text(&inspected, args.compare)?,
+            false => table_text(&inspected, args.compare),
+        })?;
+    }
+    let mut code = 0;
     for (file, found) in &inspected {
-        if let Found::NotFinite(found) = found {
-            note(&format!("error: {file}: {found}"));
-            code = ExitCode::from(2);
+        let file = shown(file);
+        match found {
+            Found::Figures(_) => {}
+            Found::NotFinite(found) => {
+                note(&format!("error: {file}: {found}"));
+                code = if code == 0 { 2 } else { code };
+            }
+            Found::Failed(error) => {
+                note(&format!("error: {file}: {error:#}"));
+                code = 1;
+            }
         }
     }
-    Ok(code)
+    Ok(ExitCode::from(code))
 }
 
 /// The report on files that have figures.
@@ -145,7 +164,7 @@ fn inspect(
         dims: 0,
         accumulator: None,
     };
-    embeddings::read(path, tensor, &mut rows)?;
+    embeddings::stream(path, tensor, &mut rows)?;
     if let Some(labels) = labels {
         let row = rows.row;
         ensure!(
@@ -237,6 +256,9 @@ fn object(file: &str, found: &Found) -> Result<Map<String, Value>> {
             object.insert("verdict".to_owned(), json!(found.to_string()));
             object.insert("not_finite".to_owned(), json!(found));
         }
+        Found::Failed(error) => {
+            object.insert("error".to_owned(), json!(format!("{error:#}")));
+        }
     }
     Ok(object)
 }
@@ -256,6 +278,9 @@ fn table_text(inspected: &[(String, Found)], compare: bool) -> String {
     if figures.is_empty() {
         return String::new();
     }
+    let figures: Vec<(&str, &Diagnostics)> = (figures.iter())
+        .map(|(file, diagnostics)| (file.as_str(), *diagnostics))
+        .collect();
     let mut text = table::table(&figures, compare) + "\n";
     for (file, diagnostics) in &figures {
         text += &format!("{file}: {}\n", diagnostics.verdict().text);
@@ -263,12 +288,12 @@ fn table_text(inspected: &[(String, Found)], compare: bool) -> String {
     text
 }
 
-/// The files of which there are figures.
-fn figures(inspected: &[(String, Found)]) -> Vec<(&str, &Diagnostics)> {
+/// The files of which there are figures, by their names as a terminal shows them.
+fn figures(inspected: &[(String, Found)]) -> Vec<(String, &Diagnostics)> {
     (inspected.iter())
         .filter_map(|(file, found)| match found {
-            Found::Figures(diagnostics) => Some((file.as_str(), &**diagnostics)),
-            Found::NotFinite(_) => None,
+            Found::Figures(diagnostics) => Some((shown(file), &**diagnostics)),
+            Found::NotFinite(_) | Found::Failed(_) => None,
         })
         .collect()
 }

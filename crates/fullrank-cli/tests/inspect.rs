@@ -548,7 +548,7 @@ fn errors_name_the_file_and_the_place() {
     file("half.csv", b"a,2\n1,2\n");
     file("empty.csv", b"");
     file("heading.csv", b"a,b\n");
-    file("what.txt", b"1,2\n");
+    file("what.bin", b"1,2\n");
     file("huge.csv", b"1,2\n3,1e200\n");
     for (name, message) in [
         ("missing.npy", "No such file"),
@@ -595,7 +595,7 @@ fn errors_name_the_file_and_the_place() {
         ("half.csv", "line 1, column 1: 'a' is not a number"),
         ("empty.csv", "found no rows"),
         ("heading.csv", "found no rows"),
-        ("what.txt", ".npy, .npz, .safetensors or .csv"),
+        ("what.bin", ".npy, .npz, .safetensors or .csv"),
         ("huge.csv", "row 1, column 1 is 1e200"),
     ] {
         let stderr = files.error(name);

@@ -80,6 +80,7 @@ def figures(e, labels):
         "condition_number": np.linalg.cond(e) if np.linalg.matrix_rank(e) == r else None,
         "dead_dimensions": dead,
         "dimension_std": std,
+        "dimension_mean": e.mean(axis=0),
         "mean_std": std.mean(),
         "unit_row_std": unit.std(axis=0, ddof=1).mean(),
         "isotropic_std": 1 / np.sqrt(d),

@@ -1,5 +1,6 @@
 //! The numbers a matrix is stored as.
 
+use anyhow::{Context, Result, ensure};
 use half::{bf16, f16};
 
 /// The type of a stored number.
@@ -57,6 +58,39 @@ impl Element {
         }
     }
 
+    /// The whole numbers that `bytes` holds, of integers or of floats that are whole.
+    ///
+    /// # Errors
+    ///
+    /// If a number is not whole, or is above the largest i64.
+    pub(crate) fn whole(self, bytes: &[u8]) -> Result<Vec<i64>> {
+        match self.number {
+            // Not by way of f64, which has not all of them.
+            Number::I64 | Number::U64 => (bytes.chunks_exact(8).enumerate())
+                .map(|(i, word)| {
+                    let mut word = <[u8; 8]>::try_from(word).unwrap_or_default();
+                    if self.big_endian {
+                        word.reverse();
+                    }
+                    if self.number == Number::I64 {
+                        return Ok(i64::from_le_bytes(word));
+                    }
+                    let label = u64::from_le_bytes(word);
+                    label.try_into().with_context(|| {
+                        format!("label {i} is {label}, above the largest signed number of 64 bits")
+                    })
+                })
+                .collect(),
+            _ => {
+                let mut numbers = Vec::new();
+                self.decode(bytes, &mut numbers);
+                (numbers.into_iter().enumerate())
+                    .map(|(i, number)| whole(number).with_context(|| format!("label {i}")))
+                    .collect()
+            }
+        }
+    }
+
     /// Appends the entries that `bytes` holds.
     pub(crate) fn decode(self, bytes: &[u8], entries: &mut Vec<f64>) {
         macro_rules! numbers {
@@ -92,6 +126,17 @@ impl Element {
     }
 }
 
+/// A label that is stored as a float.
+pub(super) fn whole(number: f64) -> Result<i64> {
+    /// Beyond it not every whole number is one of f64.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    ensure!(
+        number.fract() == 0.0 && number.abs() <= MOST,
+        "{number} is not a whole number: labels are whole, embeddings go before --labels"
+    );
+    Ok(number as i64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,5 +163,41 @@ mod tests {
         assert_eq!(decoded(Number::U32, true, &7u32.to_be_bytes()), [7.0]);
         assert_eq!(decoded(Number::I64, false, &(-7i64).to_le_bytes()), [-7.0]);
         assert_eq!(decoded(Number::U64, false, &7u64.to_le_bytes()), [7.0]);
+    }
+
+    #[test]
+    fn labels_are_whole_whatever_their_type() {
+        let whole = |number, big_endian, bytes: &[u8]| Element { number, big_endian }.whole(bytes);
+        let most = i64::MAX - 1;
+        assert_eq!(
+            whole(Number::I64, true, &most.to_be_bytes()).unwrap(),
+            [most]
+        );
+        assert_eq!(whole(Number::I8, false, &[0xfe, 3]).unwrap(), [-2, 3]);
+        assert_eq!(
+            whole(Number::F32, false, &(-3f32).to_le_bytes()).unwrap(),
+            [-3]
+        );
+        for (number, bytes, message) in [
+            (
+                Number::U64,
+                u64::MAX.to_le_bytes(),
+                "label 0 is 18446744073709551615, above",
+            ),
+            (
+                Number::F64,
+                0.5f64.to_le_bytes(),
+                "0.5 is not a whole number",
+            ),
+            (
+                Number::F64,
+                f64::NAN.to_le_bytes(),
+                "NaN is not a whole number",
+            ),
+            (Number::F64, 1e300f64.to_le_bytes(), "is not a whole number"),
+        ] {
+            let error = format!("{:#}", whole(number, false, &bytes).unwrap_err());
+            assert!(error.contains(message), "{error}");
+        }
     }
 }

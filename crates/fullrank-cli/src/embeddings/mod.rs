@@ -1,11 +1,16 @@
 //! Embeddings of any framework: matrices in files, read block after block.
 
 mod blocks;
-mod csv;
 mod element;
+mod header;
+mod json;
+mod labels;
+mod lines;
 pub(crate) mod npy;
 mod npz;
 mod safetensors;
+mod source;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +19,9 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use element::{Element, Number};
+use source::{Format, Source};
+
+pub(crate) use labels::read_labels;
 
 /// What takes the rows of a matrix as they are read.
 pub(crate) trait Sink {
@@ -24,29 +32,161 @@ pub(crate) trait Sink {
     fn rows(&mut self, rows: &[f64]) -> Result<()>;
 }
 
-/// Reads the matrix in a file of the format that its name ends in: .npy, .npz, .safetensors or
-/// .csv.
+/// Reads the matrix in a file, block after block, and says on standard error what was guessed of a
+/// table: .npy, .npz, .safetensors, .csv (.tsv, .txt), .jsonl and .json, each also as .gz, and `-`
+/// for standard input.
 ///
 /// Memory is a block of rows, whatever the file's size, but for a matrix in Fortran order in a .npz
-/// file, which is read as a whole. What a header claims is held against the file's length before
-/// anything is allocated. `tensor` names the one to read in a file that holds several.
+/// file, for .json, and for what comes out of a pipe or of gzip, which are read as a whole. What a
+/// header claims is held against the file's length before anything is allocated. `tensor` names
+/// the one to read in a file that holds several; other files have but one.
 ///
 /// # Errors
 ///
-/// If the file cannot be read or is malformed, holds no matrix or more than one and none is named;
-/// the error names the file. An error of the sink, without the file's name.
-pub(crate) fn read(path: &Path, tensor: Option<&str>, sink: &mut dyn Sink) -> Result<()> {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    let extension = extension.map(str::to_ascii_lowercase);
-    match (extension.as_deref(), tensor) {
-        (Some("npy"), None) => npy::read_matrix(path, sink),
-        (Some("csv"), None) => csv::read_matrix(path, sink),
-        (Some("npy" | "csv"), Some(_)) => {
-            bail!("a file of this format holds one matrix: leave out --tensor")
+/// If the file cannot be read or is malformed, holds no matrix or more than one and none is named.
+/// An error of the sink.
+pub(crate) fn stream(path: &Path, tensor: Option<&str>, sink: &mut dyn Sink) -> Result<()> {
+    let source = Source::open(path)?;
+    match source.format {
+        Format::Npy => npy::read_matrix(source, sink),
+        Format::Npz => npz::read_matrix(source, tensor, sink),
+        Format::Safetensors => safetensors::read_matrix(source, tensor, sink),
+        Format::JsonLines => json::read_lines(source, tensor, sink),
+        Format::Json => json::read_whole(source, tensor, sink),
+        Format::Table => {
+            let notes = table::read_matrix(source, sink)?;
+            if !notes.is_empty() {
+                let file = shown(&path.display().to_string());
+                eprintln!("Note: {file}: {}", notes.join("; "));
+            }
+            Ok(())
         }
-        (Some("npz"), _) => npz::read_matrix(path, tensor, sink),
-        (Some("safetensors"), _) => safetensors::read_matrix(path, tensor, sink),
-        _ => bail!("the format is told by the name: .npy, .npz, .safetensors or .csv"),
+    }
+}
+
+/// Whether a file of this name may hold several matrices, of which a name chooses.
+pub(crate) fn may_hold_several(path: &Path) -> bool {
+    Format::of_path(path).is_none_or(Format::has_names)
+}
+
+/// A matrix in the precision it is stored in: f32 of f16, bf16 and f32, f64 of all else.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Matrix {
+    pub(crate) rows: usize,
+    pub(crate) dims: usize,
+    pub(crate) entries: Entries,
+}
+
+/// The entries of a matrix, row after row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Entries {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+/// Reads the matrix in a file, of any format that [`stream`] reads.
+///
+/// # Errors
+///
+/// As [`stream`], and if an entry is not finite; the error names the file.
+#[cfg_attr(not(test), expect(dead_code, reason = "for loss and score"))]
+pub(crate) fn read(path: &Path, tensor: Option<&str>) -> Result<Matrix> {
+    let mut matrix = Collected::default();
+    let read = stream(path, tensor, &mut matrix).and_then(|()| matrix.finish());
+    read.with_context(|| shown(&path.display().to_string()))
+}
+
+/// Rows on their way into a [`Matrix`].
+#[derive(Default)]
+struct Collected {
+    dims: usize,
+    single: bool,
+    entries: Vec<f64>,
+    singles: Vec<f32>,
+}
+
+impl Sink for Collected {
+    fn start(&mut self, dims: usize, entry_epsilon: f64) -> Result<()> {
+        self.dims = dims;
+        self.single = entry_epsilon >= f64::from(f32::EPSILON);
+        Ok(())
+    }
+
+    fn rows(&mut self, rows: &[f64]) -> Result<()> {
+        if self.single {
+            self.singles.extend(rows.iter().map(|x| *x as f32));
+        } else {
+            self.entries.extend_from_slice(rows);
+        }
+        Ok(())
+    }
+}
+
+impl Collected {
+    fn finish(self) -> Result<Matrix> {
+        fn check<T: Copy + Into<f64>>(entries: &[T], dims: usize) -> Result<()> {
+            let bad = |x: &T| !(*x).into().is_finite();
+            if let Some(first) = entries.iter().position(bad) {
+                bail!(
+                    "{} of {} entries are not finite, the first at row {}, column {}",
+                    entries.iter().filter(|x| bad(x)).count(),
+                    entries.len(),
+                    first / dims,
+                    first % dims
+                );
+            }
+            Ok(())
+        }
+        check(&self.entries, self.dims)?;
+        check(&self.singles, self.dims)?;
+        let entries = if self.single {
+            Entries::F32(self.singles)
+        } else {
+            Entries::F64(self.entries)
+        };
+        let count = match &entries {
+            Entries::F32(entries) => entries.len(),
+            Entries::F64(entries) => entries.len(),
+        };
+        Ok(Matrix {
+            rows: count / self.dims,
+            dims: self.dims,
+            entries,
+        })
+    }
+}
+
+/// A file's name as a terminal can show it: what would break or turn the line is escaped.
+pub(crate) fn shown(name: &str) -> String {
+    let turns = |c: char| {
+        c.is_control()
+            || matches!(
+                c,
+                '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            )
+    };
+    (name.chars())
+        .map(|c| {
+            if turns(c) {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
+}
+
+/// How many labels there are, from the shape a header claims.
+fn labels_shape(shape: &[u64]) -> Result<u64> {
+    match *shape {
+        [labels] | [labels, 1] => {
+            ensure!(labels > 0, "expected labels, found none");
+            Ok(labels)
+        }
+        [1, _] => bail!(
+            "expected labels [batch], found shape {shape:?}: a row of labels, save it with .ravel()"
+        ),
+        _ => bail!("expected labels [batch], found shape {shape:?}"),
     }
 }
 

@@ -1,21 +1,50 @@
 //! Matrices of numpy's .npz files: zip archives of .npy files.
 
-use std::fs::File;
-use std::io::{BufReader, Cursor, Read};
-use std::path::Path;
+use std::io::{Cursor, Read};
 
 use anyhow::{Context, Result};
 use npyz::Order;
 use npyz::npz::array_name_from_file_name;
 use zip::ZipArchive;
 
+use super::labels::choose_labels;
 use super::npy::Header;
-use super::{Sink, blocks, choose, matrix_shape};
+use super::source::{ReadSeek, Source};
+use super::{Sink, blocks, choose, labels_shape, matrix_shape};
+
+type Archive = ZipArchive<Box<dyn ReadSeek>>;
 
 /// Reads a matrix of a .npz file: that of the name, or the only one.
-pub(super) fn read_matrix(path: &Path, name: Option<&str>, sink: &mut dyn Sink) -> Result<()> {
-    let file = BufReader::new(File::open(path)?);
-    let mut archive = ZipArchive::new(file).context("not an .npz file")?;
+pub(super) fn read_matrix(source: Source, name: Option<&str>, sink: &mut dyn Sink) -> Result<()> {
+    let mut archive = ZipArchive::new(source.reader).context("not an .npz file")?;
+    let arrays = arrays(&mut archive)?;
+    let name = choose(&arrays, name)?;
+    let entry = archive.by_name(&format!("{name}.npy"))?;
+    read_entry(entry, sink).with_context(|| format!("in array '{name}'"))
+}
+
+/// Reads the labels of a .npz file: those of the name, or the only vector that may be labels.
+pub(super) fn read_labels(source: Source, name: Option<&str>) -> Result<Vec<i64>> {
+    let mut archive = ZipArchive::new(source.reader).context("not an .npz file")?;
+    let arrays = arrays(&mut archive)?;
+    let vectors: Vec<String> = (arrays.iter())
+        .filter(|(_, shape)| labels_shape(shape).is_ok())
+        .map(|(name, _)| name.clone())
+        .collect();
+    let all: Vec<String> = (arrays.iter())
+        .map(|(name, shape)| format!("{name} {shape:?}"))
+        .collect();
+    let name = choose_labels(&vectors, name, &all)?;
+    let mut entry = archive.by_name(&format!("{name}.npy"))?;
+    let length = entry.size();
+    let header = Header::read(&mut entry, length)?;
+    header
+        .labels(&mut entry)
+        .with_context(|| format!("in array '{name}'"))
+}
+
+/// The arrays of an archive that can be read, by their names, with their shapes.
+fn arrays(archive: &mut Archive) -> Result<Vec<(String, Vec<u64>)>> {
     let names: Vec<String> = (archive.file_names())
         .filter_map(|file| array_name_from_file_name(file).map(str::to_owned))
         .collect();
@@ -37,15 +66,13 @@ pub(super) fn read_matrix(path: &Path, name: Option<&str>, sink: &mut dyn Sink) 
         return Err(error);
     }
     arrays.sort();
-    let name = choose(&arrays, name)?;
-    let entry = archive.by_name(&format!("{name}.npy"))?;
-    read_entry(entry, sink).with_context(|| format!("in array '{name}'"))
+    Ok(arrays)
 }
 
 fn read_entry(mut entry: zip::read::ZipFile<'_>, sink: &mut dyn Sink) -> Result<()> {
     let length = entry.size();
     let header = Header::read(&mut entry, length)?;
-    let (shape, element) = (matrix_shape(header.shape())?, header.element()?);
+    let (element, shape) = (header.element()?, matrix_shape(header.shape())?);
     header.check_length("entries", element.width())?;
     match header.order() {
         Order::C => {

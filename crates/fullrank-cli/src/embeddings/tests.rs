@@ -38,7 +38,7 @@ fn read_bytes(extension: &str, bytes: &[u8]) -> Result<usize> {
     let path = folder.path().join(format!("e.{extension}"));
     fs::write(&path, bytes)?;
     let mut figures = Figures::default();
-    read(&path, None, &mut figures)?;
+    stream(&path, None, &mut figures)?;
     let diagnostics = figures.accumulator.unwrap().finish();
     if let Ok(diagnostics) = diagnostics {
         let numbers = diagnostics.figures();
@@ -107,6 +107,31 @@ fn the_files_are_valid() {
     assert_eq!(read_bytes("csv", &csv_bytes()).unwrap(), 9);
 }
 
+/// A matrix as a whole is in the precision of its file.
+#[test]
+fn matrices_keep_their_precision() {
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let entries: Vec<f32> = (0..12).map(|k| (k as f32).sin()).collect();
+    let matrix = read(&file("e.npy", &npy_bytes()), None).unwrap();
+    assert_eq!((matrix.rows, matrix.dims), (4, 3));
+    assert_eq!(matrix.entries, Entries::F32(entries));
+    let matrix = read(&file("e.csv", &csv_bytes()), None).unwrap();
+    let entries = vec![1.0, 2.5, -300.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+    assert_eq!(matrix.entries, Entries::F64(entries));
+    assert!(read(&file("e.safetensors", &safetensors_bytes()), Some("a")).is_ok());
+    let error = read(&file("nan.csv", b"1.5,2.5\n3.5,nan\n"), None).unwrap_err();
+    assert!(
+        format!("{error:#}")
+            .ends_with("nan.csv: 1 of 4 entries are not finite, the first at row 1, column 1"),
+        "{error:#}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
@@ -151,7 +176,13 @@ proptest! {
     }
 
     #[test]
-    fn any_table(text in "[0-9,.\\-e \"\n\rna]{0,80}") {
+    fn any_table(text in "[0-9,.\\-e \"\n\rna;\t#=]{0,80}") {
         let _ = read_bytes("csv", text.as_bytes());
+    }
+
+    #[test]
+    fn any_json(text in "[0-9,.\\-e \"\n\\[\\]{}:a]{0,80}") {
+        let _ = read_bytes("jsonl", text.as_bytes());
+        let _ = read_bytes("json", text.as_bytes());
     }
 }

@@ -3,7 +3,8 @@
 use super::gram::Moments;
 use super::unit::Sample;
 use super::{
-    Diagnostics, DiagnosticsError, LARGEST_ENTRY, LARGEST_GRAM, Method, NonFinite, Summary, exact,
+    Diagnostics, DiagnosticsError, LARGEST_ENTRY, LARGEST_GRAM, LARGEST_KEPT, Method, NonFinite,
+    Summary, exact,
 };
 
 /// The [`Diagnostics`] of rows that come in blocks, for matrices larger than memory.
@@ -20,7 +21,7 @@ use super::{
 /// # Ok::<(), fullrank::diagnostics::DiagnosticsError>(())
 /// ```
 ///
-/// Two ways, by the size of the matrix, `b x d`:
+/// Three ways, by the size of the matrix, `b x d`:
 ///
 /// - **whole**: while `b d <= 2^23` and `b d min(b, d) <= 2^32` (16,384 rows of 512), the rows are
 ///   kept and decomposed by an SVD in f64. Every singular value is right to about 1e-16 of the
@@ -30,6 +31,10 @@ use super::{
 ///   MiB, and two vectors for each class. Singular values are roots of eigenvalues and right to
 ///   about `1e-15 (s_max / s)^2`, relative to `s`; those below `1e-7 s_max` are zero. `d` may be
 ///   8192 at most.
+/// - **Gram of the rows**: where there are no more rows than dimensions, `b <= d`, the rows are kept
+///   up to `b d <= 2^26` (2674 rows of 25,088), and their `b x b` Gram matrices decomposed: raw, of
+///   the unit rows and centred, each as precise as above. Memory is some four times that of the rows
+///   in f64.
 ///
 /// The figures depend neither on how the rows are cut into blocks nor on the number of threads.
 pub struct Accumulator {
@@ -164,8 +169,15 @@ impl Accumulator {
         self.kept.extend_from_slice(rows);
         self.kept_labels.extend_from_slice(labels);
         if self.moments.is_none() && self.too_large_for_svd() {
+            if self.keeps_all_rows() {
+                return;
+            }
             if self.dims > LARGEST_GRAM {
-                self.error = Some(DiagnosticsError::TooManyDimensions { dims: self.dims });
+                self.error = Some(DiagnosticsError::TooManyDimensions {
+                    dims: self.dims,
+                    most_rows: LARGEST_KEPT / self.dims,
+                });
+                self.kept = Vec::new();
                 return;
             }
             if self.kept.len() < self.block_rows() * self.dims {
@@ -199,6 +211,13 @@ impl Accumulator {
         let entries = self.rows.saturating_mul(self.dims);
         let work = entries.saturating_mul(self.rows.min(self.dims));
         self.gram_from_start || entries > ENTRIES || work > WORK
+    }
+
+    /// Whether there are no more rows than dimensions, and few enough to keep.
+    fn keeps_all_rows(&self) -> bool {
+        !self.gram_from_start
+            && self.rows <= self.dims
+            && self.rows.saturating_mul(self.dims) <= LARGEST_KEPT
     }
 
     /// Sums what is kept, in whole blocks counted from the first row.
@@ -240,13 +259,13 @@ impl Accumulator {
         let method = if by_gram { Method::Gram } else { Method::Svd };
         let sample = (self.sample.uniformity(), self.sample.len());
         let epsilon = self.entry_epsilon;
-        let summary = self.summary(by_gram)?;
+        let summary = self.summary(method)?;
         Ok(Diagnostics::from_summary(summary, method, sample, epsilon))
     }
 
-    fn summary(self, by_gram: bool) -> Result<Summary, DiagnosticsError> {
-        if !by_gram {
-            return exact::summary(&self.kept, self.dims, &self.kept_labels);
+    fn summary(self, method: Method) -> Result<Summary, DiagnosticsError> {
+        if method == Method::Svd || (self.moments.is_none() && self.keeps_all_rows()) {
+            return exact::summary(&self.kept, self.dims, &self.kept_labels, method);
         }
         let mut moments = match self.moments {
             Some(moments) => moments,

@@ -45,14 +45,16 @@ pub enum DiagnosticsError {
         /// What it is.
         value: f64,
     },
-    /// A matrix that needs Gram matrices of more dimensions than are formed.
+    /// A matrix with more dimensions than Gram matrices are formed of, and more rows than are kept.
     #[error(
-        "{dims} dimensions are too many for a matrix of this many rows: the limit is {limit}",
+        "{dims} dimensions are too many for a matrix of this many rows: give at most {most_rows} rows, or project them to at most {limit} dimensions",
         limit = super::LARGEST_GRAM
     )]
     TooManyDimensions {
         /// Numbers of a row.
         dims: usize,
+        /// The most rows of this many numbers that are kept.
+        most_rows: usize,
     },
     /// The iteration for the singular values or eigenvalues did not converge.
     #[error("the iteration for the singular values did not converge")]

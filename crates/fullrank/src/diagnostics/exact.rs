@@ -1,4 +1,5 @@
-//! The figures of a matrix that is small enough to be decomposed as a whole.
+//! The figures of a matrix that is small enough to be kept as a whole: decomposed by an SVD, or if
+//! it is large and has fewer rows than dimensions, by the Gram matrices of its rows.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
@@ -6,28 +7,30 @@ use rayon::prelude::*;
 
 use super::labels::{Class, Classes, alignment, lidar};
 use super::unit::normalise;
-use super::{DiagnosticsError, LARGEST_GRAM, LabelFigures, Summary, dimensions, spectrum};
+use super::{DiagnosticsError, LARGEST_GRAM, LabelFigures, Method, Summary, dimensions, spectrum};
 
-/// `labels` has one for each row, or none.
+/// `labels` has one for each row, or none. [`Method::Gram`] is that of the rows.
 pub(super) fn summary(
     rows: &[f64],
     dims: usize,
     labels: &[i64],
+    method: Method,
 ) -> Result<Summary, DiagnosticsError> {
     let count = rows.len() / dims;
     let (unit, zero_rows) = unit_rows(rows, dims);
     let means = dimensions::means(rows, dims);
     let centred = without(rows, &means);
-    let matrix = |entries| MatRef::from_row_major_slice(entries, count, dims);
 
+    let singular_values = |entries: &[f64]| {
+        let matrix = MatRef::from_row_major_slice(entries, count, dims);
+        match method {
+            Method::Svd => spectrum::singular_values(matrix),
+            Method::Gram => spectrum::from_row_gram(matrix),
+        }
+    };
     let (raw_values, (unit_values, centred_values)) = rayon::join(
-        || spectrum::singular_values(matrix(rows)),
-        || {
-            rayon::join(
-                || spectrum::singular_values(matrix(&unit)),
-                || spectrum::singular_values(matrix(&centred)),
-            )
-        },
+        || singular_values(rows),
+        || rayon::join(|| singular_values(&unit), || singular_values(&centred)),
     );
     let several = count > 1;
     let std = if several {
@@ -48,9 +51,16 @@ pub(super) fn summary(
         singular_values: raw_values?,
         unit_singular_values: unit_values?,
         centred_singular_values: centred_values?,
-        resolution: count.max(dims) as f64 * f64::EPSILON,
+        resolution: match method {
+            Method::Svd => count.max(dims) as f64 * f64::EPSILON,
+            Method::Gram => spectrum::GRAM_RESOLUTION,
+        },
         mean_square: squares / rows.len() as f64,
-        mean_abs_correlation: dimensions::mean_abs_correlation(matrix(&centred), &std),
+        mean_abs_correlation: dimensions::mean_abs_correlation(
+            MatRef::from_row_major_slice(&centred, count, dims),
+            &std,
+        ),
+        means,
         std,
         unit_std,
         zero_rows,

@@ -185,6 +185,7 @@ impl Moments {
             resolution: spectrum::GRAM_RESOLUTION,
             mean_square: raw_squares.iter().sum::<f64>() / (count * dims as f64),
             mean_abs_correlation,
+            means: mean,
             std,
             unit_std,
             zero_rows: self.zero_rows,

@@ -52,6 +52,8 @@ pub use verdict::{COLLAPSED_BELOW, DEAD_SHARE_ABOVE, Health, PARTLY_COLLAPSED_BE
 const LARGEST_ENTRY: f64 = 1e140;
 /// The most dimensions of a Gram matrix: half a gigabyte each.
 const LARGEST_GRAM: usize = 8192;
+/// The most entries of a matrix whose rows are kept for their own Gram matrix: half a gigabyte.
+const LARGEST_KEPT: usize = 1 << 26;
 
 /// The figures of a matrix of embeddings `E`, `b` rows of `d` numbers.
 ///
@@ -145,7 +147,11 @@ pub struct Diagnostics {
     /// The standard deviation of each dimension over the rows, unbiased, of `E` as it is; empty for
     /// a single row.
     pub dimension_std: Vec<f64>,
-    /// Their mean. VICReg's variance term asks for 1. It depends on the scale of `E`.
+    /// The mean of each dimension over the rows: the offset common to all.
+    #[serde(default)]
+    pub dimension_mean: Vec<f64>,
+    /// The mean of the standard deviations. VICReg's variance term asks for 1. It depends on the
+    /// scale of `E`.
     pub mean_std: Option<f64>,
     /// How many dimensions have a standard deviation of at most 0.01 times the root mean square of
     /// all entries: see [`dead_dimensions`]. From 0 to `d`. Dimensions that copy one another are
@@ -213,7 +219,7 @@ pub struct Diagnostics {
 pub enum Method {
     /// By decompositions of the whole matrices.
     Svd,
-    /// From Gram matrices, summed over the rows.
+    /// From Gram matrices: of the dimensions, summed over the rows, or of the rows.
     Gram,
 }
 
@@ -228,7 +234,8 @@ impl Diagnostics {
     ///
     /// If there is no row or no dimension, the numbers are not whole rows, there is not a label for
     /// each, an entry is NaN or infinite (the error counts them and lists the first) or above 1e140
-    /// in size, or a matrix too large for an SVD has more than 8192 dimensions.
+    /// in size, or a matrix too large for an SVD has more than 8192 dimensions and more than 2^26
+    /// entries.
     pub fn new(
         rows: &[f64],
         dims: usize,
@@ -324,6 +331,7 @@ impl Diagnostics {
             unit_row_std: mean(&summary.unit_std),
             isotropic_std: 1.0 / (dims as f64).sqrt(),
             dimension_std: summary.std,
+            dimension_mean: summary.means,
             uniformity,
             uniformity_rows,
             classes: labels.map(|labels| labels.classes),
@@ -348,6 +356,8 @@ struct Summary {
     /// Of all entries.
     mean_square: f64,
     mean_abs_correlation: Option<f64>,
+    /// Of each dimension.
+    means: Vec<f64>,
     /// Of each dimension; empty for a single row.
     std: Vec<f64>,
     unit_std: Vec<f64>,

@@ -2,8 +2,9 @@
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::{evd, svd};
-use faer::{Mat, MatRef, Par};
+use faer::{Accum, Mat, MatRef, Par};
 
 use super::DiagnosticsError;
 
@@ -63,6 +64,40 @@ pub(super) fn from_gram(lower: &Mat<f64>, count: usize) -> Result<Vec<f64>, Diag
         .map_or(0.0, |largest| largest * GRAM_RESOLUTION.powi(2));
     let root = |value: f64| if value > floor { value.sqrt() } else { 0.0 };
     Ok(values.into_iter().map(root).collect())
+}
+
+/// The singular values of a matrix with fewer rows than columns, descending, from the Gram matrix
+/// of its rows; those below [`GRAM_RESOLUTION`] of the largest are zero.
+pub(super) fn from_row_gram(matrix: MatRef<'_, f64>) -> Result<Vec<f64>, DiagnosticsError> {
+    /// Columns multiplied at once.
+    const BLOCK: usize = 2048;
+    let (rows, columns) = matrix.shape();
+    let largest = (0..rows)
+        .flat_map(|i| (0..columns).map(move |j| matrix[(i, j)]))
+        .fold(0.0f64, |largest, x| largest.max(x.abs()));
+    if largest == 0.0 {
+        return Ok(vec![0.0; rows.min(columns)]);
+    }
+    // A power of two: nothing is rounded, and no square leaves the range of f64.
+    let scale = largest.log2().floor().exp2();
+    let mut lower = Mat::zeros(rows, rows);
+    for start in (0..columns).step_by(BLOCK) {
+        let block = matrix.subcols(start, BLOCK.min(columns - start));
+        let block = Mat::from_fn(rows, block.ncols(), |i, j| block[(i, j)] / scale);
+        triangular::matmul(
+            &mut lower,
+            BlockStructure::TriangularLower,
+            Accum::Add,
+            block.as_ref(),
+            BlockStructure::Rectangular,
+            block.as_ref().transpose(),
+            BlockStructure::Rectangular,
+            1.0,
+            Par::rayon(0),
+        );
+    }
+    let values = from_gram(&lower, rows.min(columns))?;
+    Ok(values.into_iter().map(|value| value * scale).collect())
 }
 
 /// Roy & Vetterli's effective rank; 0 if all singular values are zero.
@@ -155,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_the_singular_values() {
+    fn all_ways_to_the_singular_values() {
         let matrix = Mat::from_fn(9, 4, |i, j| ((1 + 3 * i + j * j + i * i * j) as f64).sin());
         let values = singular_values(matrix.as_ref()).unwrap();
         let gram = matrix.transpose() * &matrix;
@@ -163,5 +198,15 @@ mod tests {
             assert_relative_eq!(*a, b, max_relative = 1e-12);
         }
         assert_eq!(from_gram(&Mat::zeros(3, 3), 2).unwrap(), [0.0, 0.0]);
+        for scale in [1.0, 1e-200, 1e130] {
+            let scaled = Mat::from_fn(4, 9, |i, j| scale * matrix[(j, i)]);
+            let by_rows = from_row_gram(scaled.as_ref()).unwrap();
+            assert_eq!(by_rows.len(), 4);
+            for (a, b) in values.iter().zip(by_rows) {
+                assert_relative_eq!(*a, b / scale, max_relative = 1e-12);
+            }
+        }
+        let zeros = Mat::<f64>::zeros(2, 3);
+        assert_eq!(from_row_gram(zeros.as_ref()).unwrap(), [0.0, 0.0]);
     }
 }

@@ -345,7 +345,9 @@ fn matrices_without_figures() {
             .finish()
             .unwrap_err()
             .to_string()
-            .contains("8193 dimensions are too many")
+            .starts_with(
+                "8193 dimensions are too many for a matrix of this many rows: give at most 8190 rows, or project them to at most 8192"
+            )
     );
 }
 
@@ -387,4 +389,115 @@ fn a_tensor_and_its_rows_agree() {
     let tensor = Tensor::<2>::from_data(data, &burn::tensor::Device::default());
     let found = Diagnostics::from_tensor(&tensor, None).unwrap();
     assert_eq!(found, Diagnostics::new(&entries, 4, None).unwrap());
+}
+
+/// A large constant in one dimension, as in language models: the others live.
+#[test]
+fn an_offset_is_named_as_the_cause() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+    let (rows, dims) = (500, 32);
+    let mut entries: Vec<f64> = (0..rows * dims).map(|_| normal()).collect();
+    for row in entries.chunks_exact_mut(dims) {
+        row[7] = 1500.0;
+    }
+    for found in [
+        Diagnostics::new(&entries, dims, None).unwrap(),
+        streamed(&entries, dims, None, 60),
+    ] {
+        // Beside the root mean square of all entries, 265.
+        assert_eq!(found.dead_dimensions, Some(32));
+        assert_relative_eq!(found.dimension_mean[7], 1500.0, max_relative = 1e-12);
+        let verdict = found.verdict();
+        assert_eq!(verdict.health, Health::Collapsed);
+        assert!(
+            verdict.text.starts_with(
+                "collapsed by an offset: the mean of the rows is 100 % of their mean square (100 % of it in dimension 7, from 0); subtract the mean row: about it the rows use 3"
+            ),
+            "{}",
+            verdict.text
+        );
+        assert!(verdict.text.contains("and 1 is dead;"), "{}", verdict.text);
+    }
+    // Nor is an offset in all dimensions the death of each.
+    for x in &mut entries {
+        *x += 1500.0;
+    }
+    let text = Diagnostics::new(&entries, dims, None)
+        .unwrap()
+        .verdict()
+        .text;
+    assert!(
+        text.starts_with(
+            "collapsed by an offset: the mean of the rows is 100 % of their mean square; subtract"
+        ),
+        "{text}"
+    );
+    // Equal rows are no more than that.
+    let text = Diagnostics::new(&[2.0; 64], 4, None)
+        .unwrap()
+        .verdict()
+        .text;
+    assert!(
+        text.starts_with("collapsed: uses 0.0 of 4 dimensions"),
+        "{text}"
+    );
+}
+
+/// The Gram matrix of the rows against the decomposition.
+#[test]
+fn wide_matrices_both_ways() {
+    for (rows, dims, offset) in [(12, 40, 0.0), (30, 31, 5.0), (1, 9, 0.0), (20, 20, 0.3)] {
+        let (entries, labels) = embeddings(rows, dims, 4, offset);
+        for labels in [&[][..], &labels] {
+            let figures = |method| {
+                let summary = exact::summary(&entries, dims, labels, method).unwrap();
+                Diagnostics::from_summary(summary, method, (None, rows), f64::EPSILON)
+            };
+            assert_alike(&figures(Method::Svd), &figures(Method::Gram), 1e-8);
+        }
+    }
+}
+
+/// A row more than an SVD takes, of more dimensions than Gram matrices are formed of.
+#[test]
+fn the_smaller_side_decides() {
+    let (rows, dims, used) = (420, 20_000, 24);
+    let (few, _) = embeddings(rows, used, 5, 0.2);
+    let mut entries = vec![0.0; rows * dims];
+    for (row, few) in entries.chunks_exact_mut(dims).zip(few.chunks_exact(used)) {
+        for (j, x) in few.iter().enumerate() {
+            row[j * 800] = *x;
+        }
+    }
+    let wide = Diagnostics::new(&entries, dims, None).unwrap();
+    let narrow = Diagnostics::new(&few, used, None).unwrap();
+    assert_eq!((wide.method, narrow.method), (Method::Gram, Method::Svd));
+    assert_eq!(wide.singular_values.len(), rows);
+    for (wide, narrow) in [
+        (&wide.singular_values, &narrow.singular_values),
+        (&wide.unit_singular_values, &narrow.unit_singular_values),
+        (
+            &wide.centred_singular_values,
+            &narrow.centred_singular_values,
+        ),
+    ] {
+        for (a, b) in wide.iter().zip(narrow) {
+            assert_relative_eq!(a, b, max_relative = 1e-9, epsilon = 1e-9 * narrow[0]);
+        }
+        assert!(wide[used..].iter().all(|s| *s == 0.0));
+    }
+    let close = |a: Option<f64>, b: Option<f64>| {
+        assert_relative_eq!(a.unwrap(), b.unwrap(), max_relative = 1e-9);
+    };
+    close(wide.effective_rank, narrow.effective_rank);
+    close(wide.mean_abs_correlation, narrow.mean_abs_correlation);
+    close(wide.uniformity, narrow.uniformity);
+    assert_eq!(wide.numerical_rank, narrow.numerical_rank);
+    // However the rows come.
+    let mut accumulator = Accumulator::new(dims);
+    for block in entries.chunks(7 * dims) {
+        accumulator.push(block).unwrap();
+    }
+    assert_eq!(accumulator.finish().unwrap(), wide);
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Diagnostics;
+use super::{Diagnostics, dead_dimensions};
 
 /// Below this share of what random rows reach, an embedding has collapsed.
 pub const COLLAPSED_BELOW: f64 = 0.1;
@@ -43,6 +43,12 @@ impl Diagnostics {
     /// where it is below 0.5, or more than a tenth of the dimensions is dead, it has [partly
     /// collapsed](Health::PartlyCollapsed). The thresholds are conventions: a classifier of ten
     /// classes rightly uses about nine directions.
+    ///
+    /// Where that is for an offset common to all rows, the sentence says so: the mean of the rows is
+    /// more than nine tenths of their mean square (which is the mean cosine between rows, weighted
+    /// by their lengths; of centred rows it is zero), and about that mean they use at least half of
+    /// what random rows use. It then counts the dead dimensions about the mean, against the root
+    /// mean square of the centred entries, and names the dimension that most of the offset is in.
     pub fn verdict(&self) -> Verdict {
         let (Some(rank), Some(dead)) = (self.effective_rank, self.dead_dimensions) else {
             return Verdict {
@@ -73,11 +79,23 @@ impl Diagnostics {
             Health::PartlyCollapsed => "partly collapsed",
             _ => "healthy",
         };
-        let dead = match dead {
-            0 => "none is dead".to_owned(),
-            1 => "1 is dead".to_owned(),
-            _ => format!("{dead} are dead"),
-        };
+        if health != Health::Healthy
+            && rank_share >= PARTLY_COLLAPSED_BELOW
+            && let Some(offset) = self.common_offset()
+        {
+            return Verdict {
+                health,
+                text: format!(
+                    "{word} by an offset: {offset}; subtract the mean row: about it the rows use {} of {} dimensions ({} % of what random rows use) and {}; mean singular value {} % of random",
+                    count(rank),
+                    self.dims,
+                    percent(rank_share),
+                    dead_in_words(self.dead_about_the_mean()),
+                    percent(spread_share),
+                ),
+            };
+        }
+        let dead = dead_in_words(dead);
         Verdict {
             health,
             text: format!(
@@ -88,6 +106,55 @@ impl Diagnostics {
                 percent(spread_share),
             ),
         }
+    }
+}
+
+impl Diagnostics {
+    /// The offset that hides all else, in words, if there is one.
+    fn common_offset(&self) -> Option<String> {
+        const HIDES_ABOVE: f64 = 0.9;
+        const MOST_ABOVE: f64 = 0.5;
+        let sum = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>();
+        let raw = sum(&self.singular_values);
+        let share = 1.0 - sum(&self.centred_singular_values) / raw;
+        if raw == 0.0 || share <= HIDES_ABOVE {
+            return None;
+        }
+        let offset = sum(&self.dimension_mean);
+        let shares = self.dimension_mean.iter().map(|x| x * x / offset);
+        let (most, dimension) =
+            (shares.zip(0..)).fold(
+                (0.0, 0),
+                |most, one| {
+                    if one.0 > most.0 { one } else { most }
+                },
+            );
+        let alone = if most > MOST_ABOVE && self.dims > 1 {
+            format!(
+                " ({} % of it in dimension {dimension}, from 0)",
+                percent(most)
+            )
+        } else {
+            String::new()
+        };
+        Some(format!(
+            "the mean of the rows is {} % of their mean square{alone}",
+            percent(share)
+        ))
+    }
+
+    /// The dimensions that hardly vary beside the other dimensions, whatever their means.
+    fn dead_about_the_mean(&self) -> usize {
+        let squares: f64 = self.dimension_std.iter().map(|std| std * std).sum();
+        dead_dimensions(&self.dimension_std, squares / self.dims as f64)
+    }
+}
+
+fn dead_in_words(dead: usize) -> String {
+    match dead {
+        0 => "none is dead".to_owned(),
+        1 => "1 is dead".to_owned(),
+        _ => format!("{dead} are dead"),
     }
 }
 
