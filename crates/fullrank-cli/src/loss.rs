@@ -19,25 +19,30 @@ use fullrank_train::run::files::{Output, OutputKind, check_outputs};
 use fullrank_train::run::settings::checked;
 use serde_json::{Map, Value, json};
 
+use crate::embeddings::{self, read_labels};
 use crate::{npy, settings::with_settings};
 
 /// Evaluate a loss on embeddings from a file
 ///
-/// Reads matrices [batch, dim] of f32 or f64 from .npy files and computes in their precision. To hold
+/// Reads matrices [batch, dim] from the files that `inspect` reads and computes in their precision, f32 or
+/// f64, whole numbers in f64. To hold
 /// another implementation against this one, compare the loss and the gradient.
 #[derive(Args)]
 pub(crate) struct LossArgs {
     /// Which loss
     name: LossName,
-    /// The embeddings, or those of the first view: a .npy file
+    /// The embeddings, or those of the first view: a file that `inspect` reads
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// The embeddings of the second view, for vicreg and barlow-twins
     #[arg(long, value_name = "FILE")]
     second: Option<PathBuf>,
-    /// The label of each row, for the ranking losses: a .npy file of integers
+    /// The label of each row, for the ranking losses: whole numbers or names
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// The name of the matrix, in files that hold several
+    #[arg(long, value_name = "NAME")]
+    tensor: Option<String>,
     /// Change a field of the loss's configuration; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -100,7 +105,7 @@ pub(crate) fn run(args: &LossArgs) -> Result<()> {
     let loss = configure(args.name, &args.set)?;
     let device = args.device.device()?.autodiff();
     let leaf = |path: &PathBuf| -> Result<Tensor<2>> {
-        let data = npy::read(path)?;
+        let data = embeddings::read(path, args.tensor.as_deref())?.into_data();
         ensure!(
             data.dtype() == DType::F32 || args.device.computes_in_f64(),
             "{}: this backend does not compute in f64; convert the file to f32, or use --device flex",
@@ -111,7 +116,7 @@ pub(crate) fn run(args: &LossArgs) -> Result<()> {
     let first = leaf(&args.input)?;
     let second = args.second.as_ref().map(leaf).transpose()?;
 
-    let labels = args.labels.as_ref().map(|path| npy::read_labels(path));
+    let labels = args.labels.as_ref().map(|path| read_labels(path));
     let labels = labels.transpose()?;
 
     let terms = match (loss, second.clone(), labels) {

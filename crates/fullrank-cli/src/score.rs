@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
-use burn::tensor::DType;
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use fullrank_cli::exit::print;
 use fullrank_retrieval::scores::{LabelledRows, Metric, Scores, ScoresConfig};
 use serde_json::{Map, Value, json};
 
-use crate::npy;
+use crate::embeddings::{self, Entries, Matrix, read_labels};
 
 /// Retrieval scores of labelled embeddings
 ///
@@ -17,11 +16,14 @@ use crate::npy;
 /// distance, on the CPU, right to the precision of the entries. A row without a row of its label to find counts in no score but NMI.
 #[derive(Args)]
 pub(crate) struct ScoreArgs {
-    /// The embeddings, a matrix of f32 or f64: a .npy file
+    /// The embeddings, a matrix: a file that `inspect` reads
     embeddings: PathBuf,
-    /// The label of each row: a .npy file of integers
+    /// The label of each row: whole numbers or names, in a file that `inspect` reads
     #[arg(long, value_name = "FILE")]
     labels: PathBuf,
+    /// The name of the matrix, in files that hold several
+    #[arg(long, value_name = "NAME")]
+    tensor: Option<String>,
     /// Rank these embeddings for each row, in place of the other rows
     #[arg(long, value_name = "FILE", requires = "reference_labels")]
     reference: Option<PathBuf>,
@@ -60,44 +62,33 @@ enum MetricArg {
 
 /// Embeddings, in the precision of their file, and labels as read.
 struct Set {
-    values: Values,
-    dim: usize,
+    matrix: Matrix,
     labels: Vec<i64>,
 }
 
-enum Values {
-    Single(Vec<f32>),
-    Double(Vec<f64>),
-}
-
 impl Set {
-    fn read(embeddings: &Path, labels: &Path) -> Result<Self> {
-        let data = npy::read(embeddings)?;
-        let [rows, dim] = [data.shape()[0], data.shape()[1]];
-        let values = match data.dtype() {
-            DType::F64 => data.try_into_vec().map(Values::Double),
-            _ => data.try_into_vec().map(Values::Single),
-        };
-        let values = values.map_err(|error| anyhow!("{}: {error:?}", embeddings.display()))?;
-        let read = npy::read_labels(labels)?;
+    fn read(embeddings: &Path, tensor: Option<&str>, labels: &Path) -> Result<Self> {
+        let matrix = embeddings::read(embeddings, tensor)?;
+        let read = read_labels(labels)?;
         ensure!(
-            read.len() == rows,
-            "{} has {rows} rows, but {} has {} labels",
+            read.len() == matrix.rows,
+            "{} has {} rows, but {} has {} labels",
             embeddings.display(),
+            matrix.rows,
             labels.display(),
             read.len()
         );
         Ok(Self {
-            values,
-            dim,
+            matrix,
             labels: read,
         })
     }
 
     fn rows(&self, path: &Path) -> Result<LabelledRows<'_>> {
-        let rows = match &self.values {
-            Values::Single(values) => LabelledRows::new(values, self.dim, &self.labels),
-            Values::Double(values) => LabelledRows::new(values, self.dim, &self.labels),
+        let (dims, labels) = (self.matrix.dims, &self.labels);
+        let rows = match &self.matrix.entries {
+            Entries::F32(entries) => LabelledRows::new(entries, dims, labels),
+            Entries::F64(entries) => LabelledRows::new(entries, dims, labels),
         };
         rows.with_context(|| format!("{}", path.display()))
     }
@@ -113,9 +104,10 @@ pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
         .with_knn(args.knn.map(|k| k as usize))
         .with_nmi(args.nmi)
         .with_seed(args.seed);
-    let queries = Set::read(&args.embeddings, &args.labels)?;
+    let tensor = args.tensor.as_deref();
+    let queries = Set::read(&args.embeddings, tensor, &args.labels)?;
     let reference = match (&args.reference, &args.reference_labels) {
-        (Some(reference), Some(labels)) => Some((Set::read(reference, labels)?, reference)),
+        (Some(reference), Some(labels)) => Some((Set::read(reference, tensor, labels)?, reference)),
         _ => None,
     };
     let reference = reference

@@ -17,6 +17,8 @@ mod tests;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::TensorData;
+use fullrank_train::run::progress::note;
 
 use element::{Element, Number};
 use source::{Format, Source};
@@ -57,7 +59,7 @@ pub(crate) fn stream(path: &Path, tensor: Option<&str>, sink: &mut dyn Sink) -> 
             let notes = table::read_matrix(source, sink)?;
             if !notes.is_empty() {
                 let file = shown(&path.display().to_string());
-                eprintln!("Note: {file}: {}", notes.join("; "));
+                note(&format!("Note: {file}: {}", notes.join("; ")));
             }
             Ok(())
         }
@@ -89,11 +91,21 @@ pub(crate) enum Entries {
 /// # Errors
 ///
 /// As [`stream`], and if an entry is not finite; the error names the file.
-#[cfg_attr(not(test), expect(dead_code, reason = "for loss and score"))]
 pub(crate) fn read(path: &Path, tensor: Option<&str>) -> Result<Matrix> {
     let mut matrix = Collected::default();
     let read = stream(path, tensor, &mut matrix).and_then(|()| matrix.finish());
     read.with_context(|| shown(&path.display().to_string()))
+}
+
+impl Matrix {
+    /// The entries for a tensor of the same precision.
+    pub(crate) fn into_data(self) -> TensorData {
+        let shape = [self.rows, self.dims];
+        match self.entries {
+            Entries::F32(entries) => TensorData::new(entries, shape),
+            Entries::F64(entries) => TensorData::new(entries, shape),
+        }
+    }
 }
 
 /// Rows on their way into a [`Matrix`].
