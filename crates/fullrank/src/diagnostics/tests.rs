@@ -346,7 +346,7 @@ fn matrices_without_figures() {
             .unwrap_err()
             .to_string()
             .starts_with(
-                "8193 dimensions are too many for a matrix of this many rows: give at most 8190 rows, or project them to at most 8192"
+                "8193 dimensions are too many for a matrix of this many rows: give at most 8191 rows, or project them to at most 8192"
             )
     );
 }
