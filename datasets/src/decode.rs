@@ -148,7 +148,7 @@ fn what_it_is(bytes: &[u8]) -> &'static str {
     } else if starts(b"<!doctype html") || starts(b"<html") {
         "the file is a web page, as failed downloads are"
     } else {
-        "the content is no PNG, JPEG, GIF, WebP, BMP or TIFF"
+        "the content is no PNG, JPEG, GIF, WebP or BMP"
     }
 }
 

@@ -398,8 +398,18 @@ fn errors_name_what_is_wrong() {
     assert!(input(&file("text.npy")).contains("not an .npy file"));
     write(&file("vector.npy"), &[3], Order::C, vec![1.0f64; 3]);
     assert!(input(&file("vector.npy")).contains("expected a matrix [batch, dim], found shape [3]"));
-    write(&file("integers.npy"), &[2, 2], Order::C, vec![1i32, 2, 3, 4]);
-    write(&file("floats.npy"), &[2, 2], Order::C, vec![1.0f64, 2.0, 3.0, 4.0]);
+    write(
+        &file("integers.npy"),
+        &[2, 2],
+        Order::C,
+        vec![1i32, 2, 3, 4],
+    );
+    write(
+        &file("floats.npy"),
+        &[2, 2],
+        Order::C,
+        vec![1.0f64, 2.0, 3.0, 4.0],
+    );
     let [integers, floats] = ["integers.npy", "floats.npy"].map(|name| {
         json(&["loss", "variance", "--input", file(name).to_str().unwrap()])["loss"].clone()
     });
