@@ -72,10 +72,6 @@ impl Header {
         self.header.order()
     }
 
-    pub(crate) fn into_inner(self) -> NpyHeader {
-        self.header
-    }
-
     /// The type of the entries, if it is not structured.
     pub(crate) fn dtype(&self) -> Option<TypeStr> {
         match self.header.dtype() {
