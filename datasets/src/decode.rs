@@ -152,10 +152,30 @@ fn what_it_is(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// Whether the last scan of a JPEG has no end marker behind it. Decoders fill the rest with gray.
+/// Whether a JPEG ends before its end marker. Decoders fill the rest with gray. What stands behind the
+/// marker, a film for example, does not count.
 fn is_cut_off(bytes: &[u8]) -> bool {
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
-    last(0xda) > last(0xd9)
+    const END: u8 = 0xd9;
+    let mut at = 2;
+    loop {
+        // Between segments, and through the entropy-coded data of a scan, to the next marker.
+        let Some(marker) = bytes.get(at..).and_then(|rest| {
+            let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff);
+            rest.windows(2).position(is_marker)
+        }) else {
+            return true;
+        };
+        at += marker + 2;
+        match bytes[at - 1] {
+            END => return false,
+            // Markers that stand alone: of restarts, of the start.
+            0x01 | 0xd0..=0xd8 => {}
+            _ => match bytes.get(at..at + 2) {
+                Some(length) => at += usize::from(u16::from_be_bytes([length[0], length[1]])),
+                None => return true,
+            },
+        }
+    }
 }
 
 fn over_white(image: &DynamicImage) -> RgbImage {

@@ -748,6 +748,10 @@ mod tests {
         image.save(&path).unwrap();
         let whole = fs::read(&path).unwrap();
         assert!(load(root.path(), RGB).is_ok());
+        // With a film behind it, in which any markers may stand.
+        let film = [&whole[..], &[0, 0xff, 0xd9, 7, 0xff, 0xda, 3, 9]].concat();
+        fs::write(&path, film).unwrap();
+        assert!(load(root.path(), RGB).is_ok());
         fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         let error = load(root.path(), RGB).unwrap_err().to_string();
         assert!(

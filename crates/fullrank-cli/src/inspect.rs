@@ -15,7 +15,7 @@ use fullrank_train::run::files::{Output, OutputKind, check_outputs};
 use fullrank_train::run::progress::note;
 use serde_json::{Map, Value, json};
 
-use crate::embeddings::{self, Sink, may_hold_several, read_labels, shown};
+use crate::embeddings::{self, Sink, labels_file, may_hold_several, read_labels, shown};
 use crate::table;
 
 /// How much of its space an embedding uses, and whether it has collapsed
@@ -73,7 +73,8 @@ enum Found {
 
 pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     if let Some(path) = &args.html {
-        let inputs = args.files.iter().chain(&args.labels).map(PathBuf::as_path);
+        let labels = args.labels.as_deref().map(labels_file);
+        let inputs = args.files.iter().chain(&labels).map(PathBuf::as_path);
         let kind = OutputKind::Report;
         check_outputs(
             &[Output { path, kind }],
@@ -101,15 +102,15 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
         }
         inspected.push((file, found));
     }
-    if let (Some(path), false) = (&args.html, pictured.is_empty()) {
-        report(args, &pictured)?.write(path)?;
-    }
     // What failed alone leaves nothing to print.
     if (inspected.iter()).any(|(_, found)| !matches!(found, Found::Failed(_))) {
         print(&match args.json {
             true => json_text(&inspected, args.compare)?,
             false => table_text(&inspected, args.compare),
         })?;
+    }
+    if let (Some(path), false) = (&args.html, pictured.is_empty()) {
+        report(args, &pictured)?.write(path)?;
     }
     let mut code = 0;
     for (file, found) in &inspected {

@@ -19,7 +19,7 @@ use fullrank_train::run::files::{Output, OutputKind, check_outputs};
 use fullrank_train::run::settings::checked;
 use serde_json::{Map, Value, json};
 
-use crate::embeddings::{self, read_labels};
+use crate::embeddings::{self, labels_file, read_labels};
 use crate::{npy, settings::with_settings};
 
 /// Evaluate a loss on embeddings from a file
@@ -166,11 +166,8 @@ pub(crate) fn run(args: &LossArgs) -> Result<()> {
 
 /// Before anything is computed.
 fn check_files(args: &LossArgs) -> Result<()> {
-    let inputs = [
-        Some(&args.input),
-        args.second.as_ref(),
-        args.labels.as_ref(),
-    ];
+    let labels = args.labels.as_deref().map(labels_file);
+    let inputs = [Some(&args.input), args.second.as_ref(), labels.as_ref()];
     let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
     let outputs = args.gradient.iter().chain(&args.second_gradient);
     let kind = OutputKind::Npy;
@@ -230,20 +227,21 @@ fn numbered(labels: &[i64]) -> Vec<i32> {
 fn report(terms: &Terms, shape: [usize; 2]) -> Result<Map<String, Value>> {
     let mut values = Map::new();
     for (name, term) in terms.iter() {
-        values.insert(name.to_owned(), number(term)?);
+        // One of weight zero may be beyond its type: null in JSON.
+        values.insert(name.to_owned(), json!(number(term)?));
     }
+    let loss = number(&terms.total)?;
+    ensure!(loss.is_finite(), "the loss overflows: it is {loss}");
     let mut report = Map::new();
-    report.insert("loss".to_owned(), number(&terms.total)?);
+    report.insert("loss".to_owned(), json!(loss));
     report.insert("terms".to_owned(), Value::Object(values));
     report.insert("shape".to_owned(), json!(shape));
     Ok(report)
 }
 
-fn number(tensor: &Tensor<1>) -> Result<Value> {
+fn number(tensor: &Tensor<1>) -> Result<f64> {
     let value: Option<f64> = tensor.to_data().iter().next();
-    let value = value.context("a loss of shape [1]")?;
-    ensure!(value.is_finite(), "the loss overflows: a term is {value}");
-    Ok(json!(value))
+    value.context("a loss of shape [1]")
 }
 
 fn write_gradients(

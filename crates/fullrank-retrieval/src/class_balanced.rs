@@ -111,7 +111,8 @@ impl ClassBalancedSampler {
 
     /// The batches of an epoch, counted from 1, each of P * K indices, class by class.
     ///
-    /// The epoch after the one asked for last is drawn at once; any other one after those before it.
+    /// The epoch asked for last is kept and the one after it drawn at once; any other one after those
+    /// before it.
     ///
     /// # Panics
     ///
@@ -119,13 +120,13 @@ impl ClassBalancedSampler {
     pub fn epoch(&self, epoch: usize) -> Vec<Vec<usize>> {
         assert!(epoch > 0, "epochs count from 1, got 0");
         let mut drawn = self.drawn.lock().expect("no draw panics");
-        if drawn.epochs >= epoch {
+        if drawn.epochs > epoch {
             *drawn = Drawn::nothing(&self.members);
         }
-        while drawn.epochs + 1 < epoch {
-            self.draw(&mut drawn);
+        while drawn.epochs < epoch {
+            drawn.last = self.draw(&mut drawn);
         }
-        self.draw(&mut drawn)
+        drawn.last.clone()
     }
 
     /// The batches of the next epoch.
@@ -155,6 +156,8 @@ impl ClassBalancedSampler {
 #[derive(Clone, Debug)]
 struct Drawn {
     epochs: usize,
+    /// The batches of the last of them.
+    last: Vec<Vec<usize>>,
     /// How often each class came up.
     times: Vec<usize>,
     /// The images of each class.
@@ -165,6 +168,7 @@ impl Drawn {
     fn nothing(members: &[Vec<usize>]) -> Self {
         Self {
             epochs: 0,
+            last: Vec::new(),
             times: vec![0; members.len()],
             images: members.iter().cloned().map(Deck::new).collect(),
         }

@@ -242,7 +242,7 @@ pub(crate) fn sum_of_squares<T: Copy + Into<f64>>(row: &[T], scale: f64) -> f64 
 
 /// The factor and the divisor that make a unit row, of norm `2^EXPONENT`; (1, infinity) of a zero row.
 fn unit_factors<T: Copy + Into<f64>>(row: &[T]) -> (f64, f64) {
-    let scale = power_of_two(-exponent(row));
+    let scale = power_of_two((-exponent(row)).max(-1022));
     let square = sum_of_squares(row, scale);
     if square == 0.0 {
         (1.0, f64::INFINITY)

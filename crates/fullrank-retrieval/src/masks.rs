@@ -4,7 +4,7 @@
 //! Everything a loss does with labels goes through these masks, so that a training step reads
 //! nothing back from the device.
 
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 
 use crate::Pairs;
 
@@ -109,7 +109,8 @@ pub(crate) fn mean_weights<const D: usize, const E: usize>(
 
 /// `log(sum of exp(logits))` over the chosen entries of each row.
 pub(crate) struct LogSumExp {
-    /// Shape `[rows, 1]`; minus infinity where none is chosen.
+    /// Shape `[rows, 1]`; far below every other number, but finite, where none is chosen: a GPU need not
+    /// know infinities.
     pub(crate) log: Tensor<2>,
     /// Its derivative in the logits, of their shape: the share of each in the sum.
     pub(crate) shares: Tensor<2>,
@@ -117,21 +118,27 @@ pub(crate) struct LogSumExp {
 
 impl LogSumExp {
     pub(crate) fn new(logits: Tensor<2>, mask: &Tensor<2, Bool>) -> Self {
-        let logits = logits.mask_fill(mask.clone().bool_not(), f64::NEG_INFINITY);
+        let unchosen = mask.clone().bool_not();
+        let least = match logits.dtype() {
+            DType::F64 => -f64::MAX / 4.0,
+            _ => f64::from(-f32::MAX / 4.0),
+        };
+        let logits = logits.mask_fill(unchosen.clone(), least);
         let top = logits.clone().max_dim(1);
         let beyond = top.clone().is_inf();
         let top = top.mask_fill(beyond, 0.0);
-        let powers = (logits - top.clone()).exp();
+        let powers = (logits - top.clone()).exp().mask_fill(unchosen, 0.0);
         let sum = powers.clone().sum_dim(1);
-        let none = sum.clone().equal_elem(0.0);
+        let none = any_in_row(mask).bool_not();
+        let sum = sum.mask_fill(none.clone(), 1.0);
         Self {
-            log: sum.clone().log() + top,
-            shares: powers / sum.mask_fill(none, 1.0),
+            log: (sum.clone().log() + top).mask_fill(none, least),
+            shares: powers / sum,
         }
     }
 }
 
-/// `log(exp(a) + exp(b))`; not a number where both are minus infinity.
+/// `log(exp(a) + exp(b))`
 pub(crate) fn log_add_exp(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     let apart = (a.clone() - b.clone()).abs();
     a.max_pair(b) + apart.neg().exp().log1p()
@@ -144,5 +151,8 @@ pub(crate) fn softplus<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// `1 / (1 + exp(-x))`, the derivative of [`softplus`].
 pub(crate) fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    x.neg().exp().add_scalar(1.0).recip()
+    let negative = x.clone().lower_elem(0.0);
+    let power = x.abs().neg().exp();
+    let upper = power.clone().add_scalar(1.0).recip();
+    upper.clone().mask_where(negative, power * upper)
 }

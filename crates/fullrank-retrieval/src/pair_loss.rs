@@ -253,8 +253,9 @@ mod tests {
             let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
             let error = norm(&mut gradient.iter().zip(&other_gradient).map(|(x, y)| x - y));
             let size = norm(&mut gradient.iter().copied());
+            // Of the few listed tuples every one may be far enough apart; of all pairs not.
             assert!(
-                size > 0.0 && error <= tolerance * size,
+                (size > 0.0 || tuples.is_some()) && error <= tolerance * size,
                 "{loss:?}: {error:e} of {size:e}"
             );
         }

@@ -1,6 +1,7 @@
 //! A ranking loss with a regularizer of fullrank beside it.
 
 use burn::tensor::{Int, Tensor};
+use fullrank::internals::{complete, in_statistics_precision};
 use fullrank::{Evaluation, Regularizer, RegularizerConfig, Terms};
 use serde::{Deserialize, Serialize};
 
@@ -71,53 +72,46 @@ impl Regularized {
         }
     }
 
-    fn add(&self, ranking: &Terms, embeddings: Tensor<2>) -> Terms {
-        let penalty = self.regularizer.forward_terms(embeddings);
-        let mut sum = Terms::new(ranking.total.clone() + penalty.total.clone());
-        for (name, term) in ranking.iter() {
-            sum = sum.with(name, term.clone());
-        }
-        for (name, term) in penalty.iter() {
-            sum = sum.with(format!("{}.{name}", self.name), term.clone());
-        }
-        sum
+    fn penalty(&self, embeddings: Tensor<2>) -> Evaluation<1> {
+        let evaluation = self.regularizer.evaluate(embeddings.clone());
+        complete(evaluation, |e| self.regularizer.forward(e), embeddings)
+    }
+
+    fn penalty_terms(&self, embeddings: Tensor<2>) -> Terms {
+        let terms = self.regularizer.forward_terms(embeddings);
+        terms.under(&self.name)
     }
 }
 
 impl RankingLoss for Regularized {
     fn forward_terms(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Terms {
+        let embeddings = in_statistics_precision(embeddings);
         let ranking = self.loss.forward_terms(embeddings.clone(), labels);
-        self.add(&ranking, embeddings)
+        ranking.merge(self.penalty_terms(embeddings))
     }
 
     fn forward_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Terms {
+        let embeddings = in_statistics_precision(embeddings);
         let ranking = self.loss.forward_tuples(embeddings.clone(), tuples);
-        self.add(&ranking, embeddings)
+        ranking.merge(self.penalty_terms(embeddings))
     }
 
     fn forward(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+        let embeddings = in_statistics_precision(embeddings);
         self.loss.forward(embeddings.clone(), labels) + self.regularizer.forward(embeddings)
     }
 
     fn evaluate(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Evaluation<1> {
-        let ranking = self.loss.evaluate(embeddings.clone(), labels);
-        sum(ranking, self.regularizer.evaluate(embeddings))
+        let plain = in_statistics_precision(embeddings.without_autodiff());
+        let ranking = self.loss.evaluate(plain.clone(), labels.clone());
+        let ranking = complete(ranking, |e| self.loss.forward(e, labels), plain.clone());
+        ranking.add(self.penalty(plain))
     }
 
     fn evaluate_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Evaluation<1> {
-        let ranking = self.loss.evaluate_tuples(embeddings.clone(), tuples);
-        sum(ranking, self.regularizer.evaluate(embeddings))
-    }
-}
-
-/// The sum of two functions of the same embeddings.
-fn sum(ours: Evaluation<1>, theirs: Evaluation<1>) -> Evaluation<1> {
-    let coefficients = match (ours.coefficients, theirs.coefficients) {
-        (Some([ours]), Some([theirs])) => Some([ours + theirs]),
-        (ours, theirs) => ours.or(theirs),
-    };
-    Evaluation {
-        value: ours.value + theirs.value,
-        coefficients,
+        let plain = in_statistics_precision(embeddings.without_autodiff());
+        let ranking = self.loss.evaluate_tuples(plain.clone(), tuples);
+        let forward = |e| self.loss.forward_tuples(e, tuples).total;
+        complete(ranking, forward, plain.clone()).add(self.penalty(plain))
     }
 }

@@ -157,9 +157,9 @@ impl Triplet {
     ) -> (Tensor<2>, Tensor<2>, Tensor<2, Bool>) {
         let excess = differences.add_scalar(self.margin);
         if self.soft_margin {
+            // None of them is zero, whatever rounding makes of it.
             let losses = only(softplus(excess.clone()), valid);
-            let active = above_zero(&losses);
-            (losses, only(sigmoid(excess), valid), active)
+            (losses, only(sigmoid(excess), valid), valid.clone())
         } else {
             let active = above_zero(&excess).bool_and(valid.clone());
             let slopes = indicator(&active, &excess);

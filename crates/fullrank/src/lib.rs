@@ -54,7 +54,9 @@ pub use vicreg::{VicReg, VicRegConfig, VicRegScaling};
 #[doc(hidden)]
 pub mod internals {
     pub use crate::host_device::is_host;
-    pub use crate::surrogate::{Part, Parts, evaluate, forward, forward_terms};
+    pub use crate::surrogate::{
+        Part, Parts, complete, evaluate, forward, forward_terms, in_statistics_precision,
+    };
 }
 
 /// The tests inside the crate share the embeddings of those outside, which name it.

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::surrogate::{self, Evaluation, Parts};
+use crate::surrogate::{self, Evaluation, Parts, complete, in_statistics_precision};
 use crate::{CovarianceConfig, SvMaxConfig, Terms, VarianceConfig, VarianceCovarianceConfig};
 
 /// A penalty of one embedding matrix, to add to any loss.
@@ -150,12 +150,16 @@ impl RegularizerSum {
             !summands.is_empty(),
             "a sum of regularizers needs at least one, got none"
         );
-        let given: Vec<String> = summands.iter().map(|(name, _)| name.clone()).collect();
-        for (i, (name, _)) in summands.iter_mut().enumerate() {
-            let before = given[..i].iter().filter(|earlier| *earlier == name).count();
-            if before > 0 {
-                *name = format!("{name}-{}", before + 1);
+        let mut taken: Vec<String> = summands.iter().map(|(name, _)| name.clone()).collect();
+        for i in 0..summands.len() {
+            let given = taken[i].clone();
+            if taken[..i].contains(&given) {
+                let another = (2..).map(|number| format!("{given}-{number}"));
+                taken[i] = { another }
+                    .find(|name| !taken.contains(name))
+                    .expect("there are more numbers than names");
             }
+            summands[i].0.clone_from(&taken[i]);
         }
         Self { summands }
     }
@@ -163,6 +167,7 @@ impl RegularizerSum {
 
 impl Regularizer for RegularizerSum {
     fn forward(&self, embeddings: Tensor<2>) -> Tensor<1> {
+        let embeddings = in_statistics_precision(embeddings);
         self.summands
             .iter()
             .map(|(_, summand)| summand.forward(embeddings.clone()))
@@ -171,6 +176,7 @@ impl Regularizer for RegularizerSum {
     }
 
     fn forward_terms(&self, embeddings: Tensor<2>) -> Terms {
+        let embeddings = in_statistics_precision(embeddings);
         self.summands
             .iter()
             .map(|(name, summand)| summand.forward_terms(embeddings.clone()).under(name))
@@ -179,16 +185,12 @@ impl Regularizer for RegularizerSum {
     }
 
     fn evaluate(&self, embeddings: Tensor<2>) -> Evaluation<1> {
-        let plain = embeddings.without_autodiff();
+        let plain = in_statistics_precision(embeddings.without_autodiff());
         self.summands
             .iter()
             .map(|(_, summand)| {
                 let evaluation = summand.evaluate(plain.clone());
-                match evaluation.coefficients {
-                    Some(_) => evaluation,
-                    // It left its gradient out; the sum has it.
-                    None => surrogate::by_autodiff(|e| summand.forward(e), plain.clone()),
-                }
+                complete(evaluation, |e| summand.forward(e), plain.clone())
             })
             .reduce(Evaluation::add)
             .expect("at least one summand")

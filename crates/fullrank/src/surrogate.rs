@@ -87,8 +87,9 @@ impl<const N: usize> Evaluation<N> {
         }
     }
 
-    /// The sum of two functions of the same inputs.
-    pub(crate) fn add(self, other: Self) -> Self {
+    /// The sum of two functions of the same inputs; one without coefficients counts as constant.
+    #[must_use]
+    pub fn add(self, other: Self) -> Self {
         let coefficients = match (self.coefficients, other.coefficients) {
             (Some(ours), Some(theirs)) => {
                 let mut theirs = theirs.into_iter();
@@ -155,18 +156,20 @@ impl<const N: usize> Evaluation<N> {
                     "the embeddings must have the shape of their coefficients"
                 );
                 let input = in_statistics_precision(input);
+                let coefficients = coefficients.cast(input.dtype());
                 let nothing = input.clone() - input.without_autodiff();
                 value + row_products(nothing, coefficients).sum()
             })
     }
 }
 
-/// The evaluation of any differentiable function, its coefficients by autodiff.
+/// The evaluation of any differentiable function, its coefficients by autodiff, in f32 at least.
 pub(crate) fn by_autodiff(
     function: impl FnOnce(Tensor<2>) -> Tensor<1>,
     embeddings: Tensor<2>,
 ) -> Evaluation<1> {
-    let leaf = embeddings.without_autodiff().autodiff().require_grad();
+    let plain = in_statistics_precision(embeddings.without_autodiff());
+    let leaf = plain.autodiff().require_grad();
     let value = function(leaf.clone());
     let gradient = value
         .is_tracked()
@@ -176,6 +179,19 @@ pub(crate) fn by_autodiff(
         value: value.without_autodiff(),
         // A function that does not depend on the embeddings has no gradient.
         coefficients: Some([gradient.unwrap_or_else(|| leaf.without_autodiff().zeros_like())]),
+    }
+}
+
+/// An evaluation with coefficients: its own, or, where it left them out, those of the function that it is
+/// the evaluation of.
+pub fn complete(
+    evaluation: Evaluation<1>,
+    function: impl FnOnce(Tensor<2>) -> Tensor<1>,
+    embeddings: Tensor<2>,
+) -> Evaluation<1> {
+    match evaluation.coefficients {
+        Some(_) => evaluation,
+        None => by_autodiff(function, embeddings),
     }
 }
 
@@ -281,7 +297,7 @@ fn plain<const N: usize>(embeddings: &[Tensor<2>; N]) -> [Tensor<2>; N] {
 }
 
 /// Statistics are kept in f32, or in f64 for f64 input.
-pub(crate) fn in_statistics_precision(matrix: Tensor<2>) -> Tensor<2> {
+pub fn in_statistics_precision(matrix: Tensor<2>) -> Tensor<2> {
     match matrix.dtype() {
         DType::F16 | DType::BF16 => matrix.cast(FloatDType::F32),
         _ => matrix,

@@ -191,7 +191,7 @@ impl SvMaxConfig {
 ///   penalty is 1, the normalized -1, both without gradient.
 /// - With `normalize`, the size of a row does not count, from the smallest to the largest that the type
 ///   holds, one beside another: the exact gradient in a row times `t` is `1/t` of that in the row. (Where
-///   that is above the range of the type it is infinite, below it zero; a `norm_floor` keeps it finite.)
+///   that is above the range of the type it is the largest number, below it zero.)
 ///   Without, neither is a batch of any size too large or too small. Only rows whose entries are all zero
 ///   are zero rows: they stay zero and get no gradient.
 /// - All rows equal: `s_mu = L`, and the gradient is zero, for no direction is better than another.

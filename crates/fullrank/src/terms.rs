@@ -32,7 +32,8 @@ impl Terms {
     }
 
     /// The same terms as `prefix.name`.
-    pub(crate) fn under(mut self, prefix: &str) -> Self {
+    #[must_use]
+    pub fn under(mut self, prefix: &str) -> Self {
         for (name, _) in &mut self.terms {
             *name = format!("{prefix}.{name}");
         }
@@ -40,7 +41,8 @@ impl Terms {
     }
 
     /// The sum of two losses, with the terms of both.
-    pub(crate) fn merge(mut self, other: Self) -> Self {
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
         self.total = self.total + other.total;
         self.terms.extend(other.terms);
         self

@@ -3,7 +3,7 @@
 //! The squares of entries above 1e19 or below 1e-19 leave the range of f32. So a row whose largest entry
 //! is far from 1 is brought near it first; any other is left as it is, to the bit.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::surrogate::in_statistics_precision;
 
@@ -46,7 +46,8 @@ impl UnitRows {
         let near_one = embeddings / scales.clone();
         let norms = near_one.clone().square().sum_dim(1).sqrt();
         let zero_rows = norms.clone().equal_elem(0.0);
-        let reciprocals = norms.recip().mask_fill(zero_rows, 0.0);
+        let reciprocals =
+            (norms.mask_fill(zero_rows.clone(), 1.0).recip()).mask_fill(zero_rows, 0.0);
         Self {
             rows: near_one * reciprocals.clone(),
             reciprocals,
@@ -55,14 +56,20 @@ impl UnitRows {
     }
 
     /// The gradient in the embeddings of a function with this gradient in the unit rows: drops each
-    /// row's part along the row, divides by its norm, or by `floor` where the norm is below it.
+    /// row's part along the row, divides by its norm, or by `floor` where the norm is below it. What is
+    /// beyond the range of the type is its largest number.
     pub(crate) fn gradient(self, free: Tensor<2>, floor: f64) -> Tensor<2> {
         let along = (free.clone() * self.rows.clone()).sum_dim(1);
-        let across = free - self.rows * along;
+        let across = (free - self.rows * along) * self.reciprocals.clone();
         if floor == 0.0 {
-            return across * self.reciprocals / self.scales;
+            let most = match across.dtype() {
+                DType::F64 => f64::MAX,
+                _ => f64::from(f32::MAX),
+            };
+            return (across / self.scales).clamp(-most, most);
         }
-        across * (self.reciprocals / self.scales).clamp_max(floor.recip())
+        // max(norm, floor) = max(scale, floor / norm of the scaled row) times that norm
+        across / self.scales.max_pair(self.reciprocals.mul_scalar(floor))
     }
 }
 
@@ -75,8 +82,10 @@ fn scales(embeddings: &Tensor<2>) -> Tensor<2> {
 /// for zero. (A NaN, if the maximum has lost it, is still in its entry.)
 pub(crate) fn safe_scale<const D: usize>(sizes: Tensor<D>) -> Tensor<D> {
     let safe = sizes.clone().clamp(SAFE.0, SAFE.1);
-    let zero = sizes.clone().equal_elem(0.0);
-    (sizes / safe).mask_fill(zero, 1.0)
+    let scales = sizes / safe;
+    // Of the quotient: a device may take a number below the normal ones for zero there.
+    let zero = scales.clone().equal_elem(0.0);
+    scales.mask_fill(zero, 1.0)
 }
 
 #[cfg(test)]

@@ -48,6 +48,11 @@ pub(crate) fn read_labels(path: &Path) -> Result<Vec<i64>> {
     Ok(labels)
 }
 
+/// The file that [`read_labels`] reads for this path.
+pub(crate) fn labels_file(path: &Path) -> PathBuf {
+    split_name(path).0
+}
+
 /// The file and the array of `file.npz:name`.
 fn split_name(path: &Path) -> (PathBuf, Option<String>) {
     let text = path.to_string_lossy();

@@ -23,7 +23,7 @@ use fullrank_train::run::progress::note;
 use element::{Element, Number};
 use source::{Format, Source};
 
-pub(crate) use labels::read_labels;
+pub(crate) use labels::{labels_file, read_labels};
 
 /// What takes the rows of a matrix as they are read.
 pub(crate) trait Sink {

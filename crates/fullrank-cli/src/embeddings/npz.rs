@@ -38,8 +38,11 @@ pub(super) fn read_labels(source: Source, name: Option<&str>) -> Result<Vec<i64>
     let mut entry = archive.by_name(&format!("{name}.npy"))?;
     let length = entry.size();
     let header = Header::read(&mut entry, length)?;
-    header
-        .labels(&mut entry)
+    let labels = header.labels(&mut entry);
+    // To its end, where the check sum is compared.
+    std::io::copy(&mut entry, &mut std::io::sink())
+        .map_err(anyhow::Error::from)
+        .and(labels)
         .with_context(|| format!("in array '{name}'"))
 }
 

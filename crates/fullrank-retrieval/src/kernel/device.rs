@@ -1,12 +1,14 @@
 //! Rows on the embeddings' device, in their precision, by Burn's tensors: nothing is read back.
 
+use std::ops::Range;
+
 use burn::tensor::{Bool, Tensor};
 
 use super::Kernel;
 use crate::Distance;
 
-/// So many differences of entries are held at once, 32 MB in f32; those of one row at least.
-const DIFFERENCES: usize = 1 << 23;
+/// So many differences or products of entries are held at once, 32 MB in f32; those of one row at least.
+const HELD: usize = 1 << 23;
 
 /// The rows of a batch as they are compared.
 pub(super) struct RowsOnDevice {
@@ -49,19 +51,16 @@ impl RowsOnDevice {
         self.entries.dims()[1]
     }
 
-    /// `f` of the differences between some rows and all, shape `[some, batch, dim]`, and of the range
-    /// of the former; its results, one row each, one below the other.
-    fn by_differences(
-        &self,
-        f: impl Fn(Tensor<3>, std::ops::Range<usize>) -> Tensor<2>,
-    ) -> Tensor<2> {
+    /// `f` of some rows, shape `[some, 1, dim]`, of all, shape `[1, batch, dim]`, and of the range of the
+    /// former; its results, one row each, one below the other.
+    fn by_blocks(&self, f: impl Fn(Tensor<3>, Tensor<3>, Range<usize>) -> Tensor<2>) -> Tensor<2> {
         let [batch, dim] = self.entries.dims();
-        let block = (DIFFERENCES / (batch * dim)).max(1);
+        let block = (HELD / (batch * dim)).max(1);
         let all = self.entries.clone().unsqueeze_dim::<3>(0);
         let blocks = (0..batch).step_by(block).map(|start| {
             let rows = start..batch.min(start + block);
             let some = self.entries.clone().slice([rows.clone()]);
-            f(some.unsqueeze_dim::<3>(1) - all.clone(), rows)
+            f(some.unsqueeze_dim::<3>(1), all.clone(), rows)
         });
         Tensor::cat(blocks.collect(), 0)
     }
@@ -80,10 +79,11 @@ impl RowsOnDevice {
     /// The kernel of all rows. For the cosine distance they must be divided by their norms.
     pub(super) fn kernel(&self, kernel: Kernel) -> Tensor<2> {
         let Kernel::Distance(kind) = kernel else {
-            let entries = self.entries.clone();
-            return entries.clone().matmul(entries.transpose());
+            // Not as a product of matrices: a GPU may round the factors of one.
+            return self.by_blocks(|some, all, _| (some * all).sum_dim(2).squeeze_dim::<2>(2));
         };
-        let distances = self.by_differences(|differences, _| {
+        let distances = self.by_blocks(|some, all, _| {
+            let differences = some - all;
             let top = differences.clone().abs().max_dim(2);
             let zero = top.clone().equal_elem(0.0);
             let scaled = differences / top.clone().mask_fill(zero, 1.0);
@@ -116,7 +116,12 @@ impl RowsOnDevice {
     ) -> Tensor<2> {
         let weights = weights.clone() + weights.clone().transpose();
         let slopes = match kernel {
-            Kernel::Product => return weights.matmul(self.entries.clone()),
+            Kernel::Product => {
+                return self.by_blocks(|_, all, rows| {
+                    let weights = weights.clone().slice([rows]).unsqueeze_dim::<3>(2);
+                    (all * weights).sum_dim(1).squeeze_dim::<2>(1)
+                });
+            }
             Kernel::Distance(Distance::Euclidean) => {
                 let zero = values.clone().equal_elem(0.0);
                 let distances = values.clone().mask_fill(zero.clone(), 1.0);
@@ -128,9 +133,9 @@ impl RowsOnDevice {
                 None => weights,
             },
         };
-        let gradient = self.by_differences(|differences, rows| {
+        let gradient = self.by_blocks(|some, all, rows| {
             let slopes = slopes.clone().slice([rows]).unsqueeze_dim::<3>(2);
-            (differences * slopes).sum_dim(1).squeeze_dim::<2>(1)
+            ((some - all) * slopes).sum_dim(1).squeeze_dim::<2>(1)
         });
         let Some(Norms { top, scaled, zero }) = &self.norms else {
             return gradient;

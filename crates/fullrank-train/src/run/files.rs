@@ -34,7 +34,9 @@ fn write_through(
         let mut output = io::stdout().lock();
         return write(&mut output).and_then(|()| output.flush());
     }
-    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+    // What is redirected to a file is still the stream of a process.
+    let is_stream = ["/dev", "/proc"].iter().any(|root| path.starts_with(root));
+    if is_stream || fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         let mut place = File::options().write(true).open(path)?;
         return write(&mut place);
     }
@@ -97,7 +99,11 @@ fn is_temporary(name: &str) -> bool {
         "partial.bpk",
         "partial.safetensors",
     ];
-    name.ends_with(".partial") || EARLIER.contains(&name)
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let ours = (name.strip_prefix(".fullrank-"))
+        .and_then(|name| name.strip_suffix(".partial")?.split_once('-'))
+        .is_some_and(|(process, count)| number(process) && number(count));
+    ours || EARLIER.contains(&name)
 }
 
 /// Removes, in `folder` and the folders in it, what a process that was killed was writing. Nobody else may

@@ -154,18 +154,22 @@ mod tests {
             ".fullrank-1-0.partial",
             "model-partial.bpk",
             "partial.bpk",
-            "deep/x.partial",
+            "deep/.fullrank-23-4.partial",
         ];
         for name in left {
             fs::write(folder.join(name), "").unwrap();
         }
         fs::write(folder.join(LOCK), "1\n").unwrap();
-        fs::write(folder.join("impartial.csv"), "").unwrap();
+        let kept = ["impartial.csv", "film.mp4.partial", ".fullrank-x-0.partial"];
+        for name in kept {
+            fs::write(folder.join(name), "").unwrap();
+        }
         drop(RunLock::take(&folder).unwrap());
         for name in left {
             assert!(!folder.join(name).exists(), "{name}");
         }
-        assert!(folder.join(CONFIG).exists() && folder.join("impartial.csv").exists());
+        assert!(folder.join(CONFIG).exists());
+        assert!(kept.iter().all(|name| folder.join(name).exists()));
         assert!(!folder.join(LOCK).exists());
     }
 }

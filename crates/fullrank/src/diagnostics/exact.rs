@@ -2,7 +2,7 @@
 //! it is large and has fewer rows than dimensions, by the Gram matrices of its rows.
 
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par};
+use faer::{Accum, Mat, MatRef};
 use rayon::prelude::*;
 
 use super::labels::{Class, Classes, alignment, lidar};
@@ -112,7 +112,7 @@ fn label_figures(centred: &[f64], unit: &[f64], dims: usize, labels: &[i64]) -> 
     let lidar = (dims <= LARGEST_GRAM).then(|| {
         let within = MatRef::from_row_major_slice(&within, labels.len(), dims);
         let mut scatter = Mat::zeros(dims, dims);
-        let par = Par::rayon(0);
+        let par = super::parts();
         matmul(
             &mut scatter,
             Accum::Replace,

@@ -2,7 +2,7 @@
 //! unit rows.
 
 use faer::linalg::matmul::triangular::{self, BlockStructure};
-use faer::{Accum, Mat, MatRef, Par};
+use faer::{Accum, Mat, MatRef};
 use rayon::prelude::*;
 
 use super::labels::{Class, Classes, alignment, between_scatter, lidar};
@@ -226,7 +226,7 @@ fn add_gram(lower: &mut Mat<f64>, rows: &[f64], dims: usize) {
         rows,
         BlockStructure::Rectangular,
         1.0,
-        Par::rayon(0),
+        super::parts(),
     );
 }
 

@@ -142,7 +142,7 @@ fn gram(vectors: &[Vec<f64>], dims: usize) -> Mat<f64> {
         &columns,
         columns.transpose(),
         1.0,
-        Par::rayon(0),
+        super::parts(),
     );
     gram
 }

@@ -38,6 +38,7 @@ mod unit;
 mod verdict;
 
 use burn::tensor::{DType, Tensor};
+use faer::Par;
 use serde::{Deserialize, Serialize};
 
 use crate::{Bounds, rankme};
@@ -54,6 +55,12 @@ const LARGEST_ENTRY: f64 = 1e140;
 const LARGEST_GRAM: usize = 8192;
 /// The most entries of a matrix whose rows are kept for their own Gram matrix: half a gigabyte.
 const LARGEST_KEPT: usize = 1 << 26;
+
+/// The parts that faer's work is divided into: always as many, for where it divides a matrix its sums have
+/// another order. Same rows, same bits, whatever the number of threads.
+fn parts() -> Par {
+    Par::rayon(8)
+}
 
 /// The figures of a matrix of embeddings `E`, `b` rows of `d` numbers.
 ///

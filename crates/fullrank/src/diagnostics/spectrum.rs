@@ -93,7 +93,7 @@ pub(super) fn from_row_gram(matrix: MatRef<'_, f64>) -> Result<Vec<f64>, Diagnos
             block.as_ref().transpose(),
             BlockStructure::Rectangular,
             1.0,
-            Par::rayon(0),
+            super::parts(),
         );
     }
     let values = from_gram(&lower, rows.min(columns))?;

@@ -198,6 +198,44 @@ fn a_constant_regularizer() {
     );
 }
 
+/// Half precision is raised before it meets a regularizer of either kind.
+#[test]
+fn sums_in_half_precision() {
+    let e = Matrix::normal(12, 5, 3);
+    let half = e.tensor(&Device::default(), DType::F32).cast(DType::BF16);
+    for way in WAYS {
+        let sum = RegularizerSum::new(vec![
+            ("own".to_owned(), own(way)),
+            (
+                "variance".to_owned(),
+                Box::new(VarianceConfig::new().init()) as _,
+            ),
+        ]);
+        let raised = half.clone().cast(DType::F32);
+        let value = number(sum.forward(raised.clone()));
+        assert_eq!(number(sum.forward(half.clone())), value, "{way:?}");
+        assert_eq!(number(sum.forward_terms(half.clone()).total), value);
+        let [ours] = sum.evaluate(half.clone()).coefficients.unwrap();
+        let [expected] = sum.evaluate(raised).coefficients.unwrap();
+        assert_eq!(Matrix::from(ours).entries, Matrix::from(expected).entries);
+    }
+}
+
+/// The second of a name has another, which none of the others has.
+#[test]
+fn names_of_a_sum() {
+    let sum = RegularizerSum::new(
+        ["a", "a", "a-2", "a"]
+            .map(|name| (name.to_owned(), Box::new(VarianceConfig::new().init()) as _))
+            .into(),
+    );
+    let e = Matrix::normal(6, 4, 7).tensor(&Device::default(), DType::F32);
+    let terms = sum.forward_terms(e);
+    let names: Vec<&str> = terms.iter().map(|(name, _)| name).collect();
+    let expected = ["a.variance", "a-3.variance", "a-2.variance", "a-4.variance"];
+    assert_eq!(names, expected);
+}
+
 fn whole() -> Evaluation<1> {
     let e = Matrix::normal(24, 10, 1).tensor(&Device::default(), DType::F32);
     SvMaxConfig::new().init().evaluate(e)

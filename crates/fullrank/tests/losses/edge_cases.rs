@@ -129,8 +129,13 @@ fn svmax_at_the_ends_of_the_range() {
         for size in sizes {
             let scaled = e.clone().map(|x| size * x);
             for solver in SOLVERS {
-                let svmax = SvMaxConfig::new().with_solver(solver).init();
-                let value = |e: &Matrix| number(svmax.evaluate(e.tensor(&device, dtype)).value);
+                let svmax = SvMaxConfig::paper().with_solver(solver).init();
+                // On the graph, whose gradient may be the largest number there is.
+                let graph = device.clone().autodiff();
+                let value = |e: &Matrix| {
+                    let leaf = e.tensor(&graph, dtype).require_grad();
+                    number(svmax.forward(leaf))
+                };
                 let (value, expected) = (value(&scaled), value(&e));
                 assert!(
                     (value - expected).abs() <= 1e-4 * expected,
@@ -180,7 +185,7 @@ fn a_mean_within_the_range_of_a_sum_beyond_it() {
     let device = Device::default();
     let e = Matrix::from_fn(20, 20, |_, _| 1e38);
     for solver in SOLVERS {
-        let svmax = SvMaxConfig::new()
+        let svmax = SvMaxConfig::paper()
             .with_form(SvMaxForm::Linear)
             .with_normalize(false)
             .with_solver(solver)

@@ -128,6 +128,9 @@ impl Sweep {
                 return Ok(None);
             };
             write_json(&path, &outcome)?;
+            // Not before: until then the training is all that there is.
+            let training = self.training(point);
+            fs::remove_dir_all(&training).map_err(RunError::write(&training))?;
             let (done, of) = (index + 1, points.len());
             show(&format!("[{done}/{of}] {}: {outcome}\n", point.title()));
             self.report()?;
@@ -156,6 +159,11 @@ impl Sweep {
         Ok(())
     }
 
+    /// The folder of a point's training.
+    fn training(&self, point: &Point) -> PathBuf {
+        self.directory.join("training").join(point.key())
+    }
+
     /// Trains and measures a point; `None` if the stop came first.
     fn outcome(
         &self,
@@ -165,14 +173,13 @@ impl Sweep {
         stop: &Stop,
     ) -> Result<Option<Outcome>> {
         let config = point.config(&self.config);
-        let directory = self.directory.join("training").join(point.key());
         let training = Training {
             config: &config,
             cell: point.cell,
             seed: point.seed,
             data,
             device,
-            directory: directory.clone(),
+            directory: self.training(point),
             display: Display::Compact,
             stop,
         };
@@ -189,7 +196,6 @@ impl Sweep {
                 _ => return Err(error),
             },
         };
-        fs::remove_dir_all(&directory).map_err(RunError::write(&directory))?;
         Ok(Some(Outcome {
             point: point.clone(),
             evaluation,
