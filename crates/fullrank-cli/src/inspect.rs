@@ -102,15 +102,15 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
         }
         inspected.push((file, found));
     }
+    if let (Some(path), false) = (&args.html, pictured.is_empty()) {
+        report(args, &pictured)?.write(path)?;
+    }
     // What failed alone leaves nothing to print.
     if (inspected.iter()).any(|(_, found)| !matches!(found, Found::Failed(_))) {
         print(&match args.json {
             true => json_text(&inspected, args.compare)?,
             false => table_text(&inspected, args.compare),
         })?;
-    }
-    if let (Some(path), false) = (&args.html, pictured.is_empty()) {
-        report(args, &pictured)?.write(path)?;
     }
     let mut code = 0;
     for (file, found) in &inspected {
