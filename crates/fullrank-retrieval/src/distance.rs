@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// It is that of the entries as they are stored: taken from their differences, so that rows far from
 /// the origin or all but in one direction are told apart, and without overflow where the distance
-/// itself can be held.
+/// itself can be held. A row of zeros that is to be divided by its norm stays one: at the Euclidean distance
+/// 1 from every unit row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distance {

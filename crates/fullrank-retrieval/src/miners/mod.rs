@@ -62,6 +62,9 @@ pub trait Miner: Debug + Send + Sync {
             [batch],
             "there must be one label for each of the {batch} rows"
         );
+        if batch == 0 {
+            return self.choose(&[], &[]);
+        }
         let unit = self.normalize() || self.distance() == Distance::Cosine;
         let rows = RowsOnHost::new(&embeddings.clone().without_autodiff(), unit);
         let distances = rows.kernel(Kernel::Distance(self.distance()));

@@ -29,8 +29,9 @@
 //! - **Memory and time**: most distances are told apart by inner products in f32, whose error has a bound;
 //!   the rest are computed. Where that is too much, as in a collapsed set, products in f64 come between.
 //!   Products are formed in blocks, on all cores (rayon), never as a whole. Beside the input there is one f32
-//!   copy of the rows that are ranked and up to 24 bytes for each match of a query: of all queries at once
-//!   where they rank each other and that is below 512 MB, which halves the time, else of those at work.
+//!   copy of the rows that are ranked and some 800 bytes a query and 24 for each of its matches or neighbours: of
+//!   all queries at once where they rank each other and that is below about 1 GB, which halves the time, else
+//!   of those at work.
 //!   Scores do not depend on the number of threads.
 
 mod k_means;
