@@ -105,13 +105,13 @@ impl RankingLoss for Regularized {
         let plain = in_statistics_precision(embeddings.without_autodiff());
         let ranking = self.loss.evaluate(plain.clone(), labels.clone());
         let ranking = complete(ranking, |e| self.loss.forward(e, labels), plain.clone());
-        ranking.add(self.penalty(plain))
+        ranking + self.penalty(plain)
     }
 
     fn evaluate_tuples(&self, embeddings: Tensor<2>, tuples: &Tuples) -> Evaluation<1> {
         let plain = in_statistics_precision(embeddings.without_autodiff());
         let ranking = self.loss.evaluate_tuples(plain.clone(), tuples);
         let forward = |e| self.loss.forward_tuples(e, tuples).total;
-        complete(ranking, forward, plain.clone()).add(self.penalty(plain))
+        complete(ranking, forward, plain.clone()) + self.penalty(plain)
     }
 }

@@ -1,6 +1,7 @@
 //! A penalty of one embedding matrix: the trait, every choice as a configuration, and sums.
 
 use std::fmt::Debug;
+use std::ops::Add;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -192,7 +193,7 @@ impl Regularizer for RegularizerSum {
                 let evaluation = summand.evaluate(plain.clone());
                 complete(evaluation, |e| summand.forward(e), plain.clone())
             })
-            .reduce(Evaluation::add)
+            .reduce(Add::add)
             .expect("at least one summand")
     }
 }

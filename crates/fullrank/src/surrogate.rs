@@ -14,7 +14,7 @@
 //! differentiable decomposition or a backend extension, the graph keeps nothing but `C_k`, and the
 //! backward pass is one multiplication.
 
-use std::ops::Range;
+use std::ops::{Add, Range};
 
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 
@@ -87,22 +87,6 @@ impl<const N: usize> Evaluation<N> {
         }
     }
 
-    /// The sum of two functions of the same inputs; one without coefficients counts as constant.
-    #[must_use]
-    pub fn add(self, other: Self) -> Self {
-        let coefficients = match (self.coefficients, other.coefficients) {
-            (Some(ours), Some(theirs)) => {
-                let mut theirs = theirs.into_iter();
-                Some(ours.map(|c| c + theirs.next().expect("N coefficient matrices")))
-            }
-            (ours, theirs) => ours.or(theirs),
-        };
-        Self {
-            value: self.value + other.value,
-            coefficients,
-        }
-    }
-
     /// The same value with only the coefficients of the given rows, to attach to a part of the
     /// batch.
     ///
@@ -160,6 +144,25 @@ impl<const N: usize> Evaluation<N> {
                 let nothing = input.clone() - input.without_autodiff();
                 value + row_products(nothing, coefficients).sum()
             })
+    }
+}
+
+/// The sum of two functions of the same inputs; one without coefficients counts as constant.
+impl<const N: usize> Add for Evaluation<N> {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let coefficients = match (self.coefficients, other.coefficients) {
+            (Some(ours), Some(theirs)) => {
+                let mut theirs = theirs.into_iter();
+                Some(ours.map(|c| c + theirs.next().expect("N coefficient matrices")))
+            }
+            (ours, theirs) => ours.or(theirs),
+        };
+        Self {
+            value: self.value + other.value,
+            coefficients,
+        }
     }
 }
 
@@ -234,7 +237,7 @@ pub trait Parts<const N: usize> {
             .into_iter()
             .filter(|part| part.weight != 0.0)
             .map(|part| part.evaluation.scale(part.weight))
-            .reduce(Evaluation::add)
+            .reduce(Add::add)
             .unwrap_or_else(|| nothing(embeddings, gradient))
     }
 }
