@@ -76,7 +76,7 @@ impl Summand {
 
 /// What says which rows belong together.
 pub(crate) enum Relation<'a> {
-    Labels(Tensor<1, Int>),
+    Labels(Box<Tensor<1, Int>>),
     Tuples(&'a Tuples),
 }
 
@@ -176,7 +176,7 @@ impl<L: PairLoss> RankingLoss for L {
 fn with_labels<L>(loss: &L, labels: Tensor<1, Int>) -> Related<'_, L> {
     Related {
         loss,
-        relation: Relation::Labels(labels),
+        relation: Relation::Labels(Box::new(labels)),
         place: None,
     }
 }
@@ -224,7 +224,7 @@ mod tests {
                 Some(tuples) => Relation::Tuples(tuples),
                 None => {
                     let labels = TensorData::new(labels.to_vec(), [labels.len()]);
-                    Relation::Labels(Tensor::from_data(labels, &rows.device()))
+                    Relation::Labels(Box::new(Tensor::from_data(labels, &rows.device())))
                 }
             };
             let related = Related {

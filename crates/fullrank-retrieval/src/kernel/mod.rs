@@ -57,7 +57,7 @@ pub(crate) struct KernelMatrix {
 
 enum Rows {
     Host(RowsOnHost),
-    Device(RowsOnDevice),
+    Device(Box<RowsOnDevice>),
 }
 
 impl KernelMatrix {
@@ -84,7 +84,7 @@ impl KernelMatrix {
             Place::Device => {
                 let rows = RowsOnDevice::new(embeddings, unit);
                 let values = rows.kernel(computed);
-                (Rows::Device(rows), values)
+                (Rows::Device(Box::new(rows)), values)
             }
         };
         Self {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::{Add, Mul, Range, Sub};
+use std::ops::{Add, Mul, Range, Sub, SubAssign};
 
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
@@ -180,6 +180,7 @@ pub(super) trait Real:
     + PartialOrd
     + Add<Output = Self>
     + Sub<Output = Self>
+    + SubAssign
     + Mul<Output = Self>
 {
     const ONE: Self;
@@ -409,7 +410,7 @@ pub(super) fn products<'a, T: Real>(
 /// is `(|q|^2 - |q - r|^2) / 2` and falls as the distance grows.
 pub(super) fn nearness<T: Real>(products: &mut [T], half_squares: &[T]) {
     for (product, &half) in products.iter_mut().zip(half_squares) {
-        *product = *product - half;
+        *product -= half;
     }
 }
 
