@@ -17,6 +17,12 @@ pub(crate) fn f64_device() -> Device {
     }
 }
 
+/// Whether the default device is the host. The tests of any other are built without optimization: long
+/// computations on the host are left to those on it.
+pub(crate) fn on_host() -> bool {
+    fullrank::internals::is_host(&Device::default())
+}
+
 /// A row-major matrix on the host.
 #[derive(Clone, Debug)]
 pub(crate) struct Matrix {

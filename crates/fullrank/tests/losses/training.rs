@@ -8,7 +8,7 @@ use burn::tensor::{DType, Device, Tensor};
 use fullrank::SvMaxSolver;
 use fullrank::{SvMaxConfig, VicReg};
 
-use crate::matrices::{Matrix, number};
+use crate::matrices::{Matrix, number, on_host};
 
 /// Two layers, `tanh` between them, trained by gradient descent.
 struct Mlp {
@@ -113,6 +113,10 @@ impl Classifier {
 /// classifier learn.
 #[test]
 fn the_default_svmax_leaves_a_plain_classifier_alone() {
+    // Nine trainings, of which a device would make others, but no other kind.
+    if !on_host() {
+        return;
+    }
     let device = Device::default().autodiff();
     let trained = |config: SvMaxConfig, seed: u64| {
         let means = Matrix::normal(3, 8, 100 + seed);
