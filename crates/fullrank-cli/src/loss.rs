@@ -6,17 +6,16 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use clap::{Args, ValueEnum};
 use fullrank::{
-    BarlowTwinsConfig, CovarianceConfig, SvMaxConfig, Terms, VarianceConfig,
-    VarianceCovarianceConfig, VicRegConfig,
+    BarlowTwinsLossConfig, CovarianceConfig, SvMaxConfig, Terms, VarianceConfig,
+    VarianceCovarianceConfig, VicRegLossConfig,
 };
 use fullrank_cli::device::DeviceArg;
 use fullrank_cli::exit::print;
 use fullrank_retrieval::{
-    AngularConfig, ContrastiveConfig, LiftedStructureConfig, MultiSimilarityConfig, NPairConfig,
-    RankingLoss, TripletConfig,
+    AngularLossConfig, ContrastiveLossConfig, LiftedStructureLossConfig, MultiSimilarityLossConfig,
+    NPairLossConfig, RankingLoss, TripletLossConfig,
 };
 use fullrank_train::run::files::{Output, OutputKind, check_outputs};
-use fullrank_train::run::settings::checked;
 use serde_json::{Map, Value, json};
 
 use crate::embeddings::{self, labels_file, read_labels};
@@ -179,21 +178,24 @@ fn configure(name: LossName, set: &[String]) -> Result<Loss> {
     macro_rules! one {
         ($defaults:expr) => {{
             let config = with_settings(&$defaults, set)?;
-            let loss = checked(|| config.init())?;
+            config.check()?;
+            let loss = config.init();
             Loss::One(Box::new(move |e| loss.forward_terms(e)))
         }};
     }
     macro_rules! two {
         ($config:ty) => {{
             let config = with_settings(&<$config>::new(), set)?;
-            let loss = checked(|| config.init())?;
+            config.check()?;
+            let loss = config.init();
             Loss::Two(Box::new(move |a, b| loss.forward_terms(a, b)))
         }};
     }
     macro_rules! labelled {
         ($config:ty) => {{
             let config = with_settings(&<$config>::new(), set)?;
-            Loss::Labelled(Box::new(checked(|| config.init())?))
+            config.check()?;
+            Loss::Labelled(Box::new(config.init()))
         }};
     }
     Ok(match name {
@@ -202,14 +204,14 @@ fn configure(name: LossName, set: &[String]) -> Result<Loss> {
         LossName::Variance => one!(VarianceConfig::new()),
         LossName::Covariance => one!(CovarianceConfig::new()),
         LossName::VarianceCovariance => one!(VarianceCovarianceConfig::new()),
-        LossName::VicReg => two!(VicRegConfig),
-        LossName::BarlowTwins => two!(BarlowTwinsConfig),
-        LossName::Contrastive => labelled!(ContrastiveConfig),
-        LossName::Triplet => labelled!(TripletConfig),
-        LossName::NPair => labelled!(NPairConfig),
-        LossName::Angular => labelled!(AngularConfig),
-        LossName::LiftedStructure => labelled!(LiftedStructureConfig),
-        LossName::MultiSimilarity => labelled!(MultiSimilarityConfig),
+        LossName::VicReg => two!(VicRegLossConfig),
+        LossName::BarlowTwins => two!(BarlowTwinsLossConfig),
+        LossName::Contrastive => labelled!(ContrastiveLossConfig),
+        LossName::Triplet => labelled!(TripletLossConfig),
+        LossName::NPair => labelled!(NPairLossConfig),
+        LossName::Angular => labelled!(AngularLossConfig),
+        LossName::LiftedStructure => labelled!(LiftedStructureLossConfig),
+        LossName::MultiSimilarity => labelled!(MultiSimilarityLossConfig),
     })
 }
 
@@ -225,23 +227,16 @@ fn numbered(labels: &[i64]) -> Vec<i32> {
 }
 
 fn report(terms: &Terms, shape: [usize; 2]) -> Result<Map<String, Value>> {
-    let mut values = Map::new();
-    for (name, term) in terms.iter() {
-        // One of weight zero may be beyond its type: null in JSON.
-        values.insert(name.to_owned(), json!(number(term)?));
-    }
-    let loss = number(&terms.total)?;
+    let mut numbers = terms.values().into_iter();
+    let (_, loss) = numbers.next().context("the total comes first")?;
+    // A term of weight zero may be beyond its type: null in JSON.
+    let values: Map<String, Value> = numbers.map(|(name, value)| (name, json!(value))).collect();
     ensure!(loss.is_finite(), "the loss overflows: it is {loss}");
     let mut report = Map::new();
     report.insert("loss".to_owned(), json!(loss));
     report.insert("terms".to_owned(), Value::Object(values));
     report.insert("shape".to_owned(), json!(shape));
     Ok(report)
-}
-
-fn number(tensor: &Tensor<1>) -> Result<f64> {
-    let value: Option<f64> = tensor.to_data().iter().next();
-    value.context("a loss of shape [1]")
 }
 
 fn write_gradients(

@@ -5,8 +5,9 @@
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use divan::Bencher;
 use fullrank_retrieval::{
-    AngularConfig, AngularPairs, ContrastiveConfig, LiftedStructureConfig, MultiSimilarityConfig,
-    NPairConfig, RankingLoss, SpreadOutConfig, TripletConfig, TripletMining,
+    AngularLossConfig, AngularPairs, ContrastiveLossConfig, LiftedStructureLossConfig,
+    MultiSimilarityLossConfig, NPairLossConfig, RankingLoss, SpreadOutConfig, TripletLossConfig,
+    TripletMining,
 };
 
 const SHAPES: [[usize; 2]; 2] = [[144, 128], [600, 64]];
@@ -17,50 +18,50 @@ fn main() {
 
 #[divan::bench(args = SHAPES.map(Shape))]
 fn contrastive(bencher: Bencher, shape: &Shape) {
-    bench(bencher, shape, &ContrastiveConfig::new().init());
+    bench(bencher, shape, &ContrastiveLossConfig::new().init());
 }
 
 #[divan::bench(args = SHAPES.map(Shape))]
 fn triplet_batch_hard(bencher: Bencher, shape: &Shape) {
-    bench(bencher, shape, &TripletConfig::new().init());
+    bench(bencher, shape, &TripletLossConfig::new().init());
 }
 
 #[divan::bench(args = SHAPES.map(Shape))]
 fn triplet_batch_all(bencher: Bencher, shape: &Shape) {
-    let loss = TripletConfig::new().with_mining(TripletMining::BatchAll);
+    let loss = TripletLossConfig::new().with_mining(TripletMining::BatchAll);
     bench(bencher, shape, &loss.init());
 }
 
 #[divan::bench(args = SHAPES.map(Shape))]
 fn triplet_semi_hard(bencher: Bencher, shape: &Shape) {
-    let loss = TripletConfig::new().with_mining(TripletMining::SemiHard);
+    let loss = TripletLossConfig::new().with_mining(TripletMining::SemiHard);
     bench(bencher, shape, &loss.init());
 }
 
 #[divan::bench(args = SHAPES.map(Shape))]
 fn n_pair(bencher: Bencher, shape: &Shape) {
-    bench(bencher, shape, &NPairConfig::new().init());
+    bench(bencher, shape, &NPairLossConfig::new().init());
 }
 
 #[divan::bench(args = SHAPES.map(Shape))]
 fn angular(bencher: Bencher, shape: &Shape) {
-    bench(bencher, shape, &AngularConfig::new().init());
+    bench(bencher, shape, &AngularLossConfig::new().init());
 }
 
 #[divan::bench(args = SHAPES.map(Shape))]
 fn angular_of_all_pairs(bencher: Bencher, shape: &Shape) {
-    let loss = AngularConfig::new().with_pairs(AngularPairs::All);
+    let loss = AngularLossConfig::new().with_pairs(AngularPairs::All);
     bench(bencher, shape, &loss.init());
 }
 
 #[divan::bench(args = SHAPES.map(Shape))]
 fn lifted_structure(bencher: Bencher, shape: &Shape) {
-    bench(bencher, shape, &LiftedStructureConfig::new().init());
+    bench(bencher, shape, &LiftedStructureLossConfig::new().init());
 }
 
 #[divan::bench(args = SHAPES.map(Shape))]
 fn multi_similarity(bencher: Bencher, shape: &Shape) {
-    bench(bencher, shape, &MultiSimilarityConfig::new().init());
+    bench(bencher, shape, &MultiSimilarityLossConfig::new().init());
 }
 
 #[divan::bench(args = SHAPES.map(Shape))]

@@ -1,42 +1,28 @@
 #![doc = include_str!("../README.md")]
 
-mod angular;
-mod class_balanced;
-mod contrastive;
 mod distance;
 mod host_rows;
 mod kernel;
-mod lifted_structure;
-mod masks;
-mod methods;
+mod losses;
 mod miners;
-mod multi_similarity;
-mod n_pair;
-mod pair_loss;
-mod positive_pairs;
-mod ranking_loss;
-mod regularized;
+mod samplers;
 pub mod scores;
-mod spread_out;
-mod triplet;
 mod tuples;
 
-pub use angular::{Angular, AngularConfig, AngularPairs};
-pub use class_balanced::{
-    ClassBalancedDataset, ClassBalancedLoader, ClassBalancedSampler, ClassBalancedSamplerConfig,
-    StepBatcher,
-};
-pub use contrastive::{Contrastive, ContrastiveConfig};
 pub use distance::Distance;
-pub use lifted_structure::{LiftedStructure, LiftedStructureConfig};
+pub use losses::{
+    AngularLoss, AngularLossConfig, AngularPairs, AnyRankingLoss, ContrastiveLoss,
+    ContrastiveLossConfig, LiftedStructureLoss, LiftedStructureLossConfig, MultiSimilarityLoss,
+    MultiSimilarityLossConfig, NPairLoss, NPairLossConfig, RankingLoss, RankingLossConfig,
+    Regularized, RegularizedConfig, SpreadOut, SpreadOutConfig, TripletLoss, TripletLossConfig,
+    TripletMining, TupleReduction,
+};
 pub use miners::{
     BatchHardMiner, Miner, MultiSimilarityMiner, PairMarginMiner, TripletMarginMiner,
     TripletSelection,
 };
-pub use multi_similarity::{MultiSimilarity, MultiSimilarityConfig};
-pub use n_pair::{NPair, NPairConfig};
-pub use ranking_loss::{RankingLoss, RankingLossConfig, Reduction};
-pub use regularized::{Regularized, RegularizedConfig};
-pub use spread_out::{SpreadOut, SpreadOutConfig};
-pub use triplet::{Triplet, TripletConfig, TripletMining};
+pub use samplers::{
+    ClassBalancedDataset, ClassBalancedLoader, ClassBalancedSampler, ClassBalancedSamplerConfig,
+    StepBatcher,
+};
 pub use tuples::{Pairs, Triplets, Tuples};

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Pairs `[anchor, other]` of rows of a batch, by index.
 ///
-/// An order matters where a loss treats the two sides differently: [`NPair`](crate::NPair) and
-/// [`Angular`](crate::Angular) group the negatives by anchor.
+/// An order matters where a loss treats the two sides differently: [`NPairLoss`](crate::NPairLoss) and
+/// [`AngularLoss`](crate::AngularLoss) group the negatives by anchor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {
     /// Pairs of one class.

@@ -4,6 +4,8 @@ use burn::config::Config;
 use burn::optim::momentum::{Momentum, MomentumConfig, MomentumState};
 use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
+use fullrank::HyperParameterError;
+use fullrank::internals::require;
 
 /// Configuration of the [LARS](Lars) optimizer.
 ///
@@ -37,28 +39,38 @@ impl LarsConfig {
         self.build().into()
     }
 
+    /// Whether every hyper-parameter is in its range.
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init).
+    pub fn check(&self) -> Result<(), HyperParameterError> {
+        require((0.0..1.0).contains(&self.momentum), || {
+            format!("LARS momentum must be in [0, 1), got {}", self.momentum)
+        })?;
+        require(self.eta > 0.0 && self.eta.is_finite(), || {
+            format!("LARS eta must be above 0 and finite, got {}", self.eta)
+        })?;
+        require(
+            self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
+            || {
+                format!(
+                    "LARS weight decay must be at least 0 and finite, got {}",
+                    self.weight_decay
+                )
+            },
+        )?;
+        Ok(())
+    }
+
     /// Builds the bare optimizer, which `ModuleOptimizer::with_group` takes for one group of
     /// parameters.
     ///
     /// # Panics
     ///
-    /// As [`init`](Self::init).
+    /// If [`check`](Self::check) finds an error.
     pub fn build(&self) -> Lars {
-        assert!(
-            (0.0..1.0).contains(&self.momentum),
-            "LARS momentum must be in [0, 1), got {}",
-            self.momentum
-        );
-        assert!(
-            self.eta > 0.0 && self.eta.is_finite(),
-            "LARS eta must be above 0 and finite, got {}",
-            self.eta
-        );
-        assert!(
-            self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
-            "LARS weight decay must be at least 0 and finite, got {}",
-            self.weight_decay
-        );
+        self.check().unwrap_or_else(|error| panic!("{error}"));
         // Burn's default dampening of 0.1 is not in LARS.
         let momentum = MomentumConfig::new()
             .with_momentum(self.momentum)

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use burn::config::Config;
 use burn::tensor::{Device, Tensor, TensorData};
+use fullrank::HyperParameterError;
+use fullrank::internals::require;
 
 /// Steps kept by L-BFGS.
 const MEMORY: usize = 10;
@@ -30,6 +32,33 @@ pub struct LinearProbeConfig {
 }
 
 impl LinearProbeConfig {
+    /// Whether every hyper-parameter is in its range.
+    ///
+    /// # Errors
+    ///
+    /// If `steps` or `tolerance` is not above zero, or `weight_decay` is negative or not finite.
+    pub fn check(&self) -> Result<(), HyperParameterError> {
+        require(self.steps > 0, || {
+            format!("a linear probe needs at least one step, got 0")
+        })?;
+        require(self.tolerance > 0.0, || {
+            format!(
+                "the tolerance of a linear probe must be above 0, got {}",
+                self.tolerance
+            )
+        })?;
+        require(
+            self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
+            || {
+                format!(
+                    "the weight decay of a linear probe must be at least 0 and finite, got {}",
+                    self.weight_decay
+                )
+            },
+        )?;
+        Ok(())
+    }
+
     /// Fits the probe.
     ///
     /// Minimises, from zero, with `x` the features standardised by their mean and standard
@@ -52,24 +81,10 @@ impl LinearProbeConfig {
     ///
     /// # Panics
     ///
-    /// If `steps` or `tolerance` is not above zero, `weight_decay` is negative or not finite,
-    /// `n` or `classes` is 0, the labels are not `n`, a label is not below `classes`, or a feature
+    /// If [`check`](Self::check) finds an error, `n` or `classes` is 0, the labels are not `n`, a label is not below `classes`, or a feature
     /// has a mean or deviation that is not finite.
     pub fn fit(&self, features: &Tensor<2>, labels: &[usize], classes: usize) -> LinearProbe {
-        assert!(
-            self.steps > 0,
-            "a linear probe needs at least one step, got 0"
-        );
-        assert!(
-            self.tolerance > 0.0,
-            "the tolerance of a linear probe must be above 0, got {}",
-            self.tolerance
-        );
-        assert!(
-            self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
-            "the weight decay of a linear probe must be at least 0 and finite, got {}",
-            self.weight_decay
-        );
+        self.check().unwrap_or_else(|error| panic!("{error}"));
         let [rows, dimension] = features.dims();
         assert!(rows > 0, "a linear probe needs at least one row, got 0");
         assert!(

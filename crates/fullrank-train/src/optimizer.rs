@@ -3,6 +3,8 @@
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
+use fullrank::HyperParameterError;
+use fullrank::internals::require;
 use serde::{Deserialize, Serialize};
 
 use crate::lars::LarsConfig;
@@ -121,25 +123,20 @@ impl OptimizerConfig {
         }
     }
 
-    /// Builds the optimizer.
+    /// Whether every hyper-parameter is in its range.
     ///
-    /// # Panics
+    /// # Errors
     ///
     /// If a momentum or a beta is outside `[0, 1)`, a weight decay is negative, or `eta` or
     /// `epsilon` is not above zero; also if one of them is not finite.
-    pub fn init(&self) -> ModuleOptimizer {
+    pub fn check(&self) -> Result<(), HyperParameterError> {
         match *self {
             Self::Lars {
                 momentum,
                 eta,
                 weight_decay,
                 clip,
-            } => LarsConfig::new()
-                .with_momentum(momentum)
-                .with_eta(eta)
-                .with_weight_decay(weight_decay)
-                .with_clip(clip)
-                .init(),
+            } => lars(momentum, eta, weight_decay, clip).check(),
             Self::AdamW {
                 beta_1,
                 beta_2,
@@ -147,52 +144,83 @@ impl OptimizerConfig {
                 weight_decay,
             } => {
                 for (name, beta) in [("beta_1", beta_1), ("beta_2", beta_2)] {
-                    assert!(
-                        (0.0..1.0).contains(&beta),
-                        "AdamW {name} must be in [0, 1), got {beta}"
-                    );
+                    require((0.0..1.0).contains(&beta), || {
+                        format!("AdamW {name} must be in [0, 1), got {beta}")
+                    })?;
                 }
-                assert!(
-                    epsilon > 0.0 && epsilon.is_finite(),
-                    "AdamW epsilon must be above 0 and finite, got {epsilon}"
-                );
-                assert_decay("AdamW", weight_decay);
-                AdamWConfig::new()
-                    .with_beta_1(beta_1)
-                    .with_beta_2(beta_2)
-                    .with_epsilon(epsilon)
-                    .with_weight_decay(weight_decay)
-                    .init()
+                require(epsilon > 0.0 && epsilon.is_finite(), || {
+                    format!("AdamW epsilon must be above 0 and finite, got {epsilon}")
+                })?;
+                check_decay("AdamW", weight_decay)
             }
             Self::Sgd {
                 momentum,
                 weight_decay,
             } => {
-                assert!(
-                    (0.0..1.0).contains(&momentum),
-                    "SGD momentum must be in [0, 1), got {momentum}"
-                );
-                assert_decay("SGD", weight_decay);
+                require((0.0..1.0).contains(&momentum), || {
+                    format!("SGD momentum must be in [0, 1), got {momentum}")
+                })?;
+                check_decay("SGD", weight_decay)
+            }
+        }
+    }
+
+    /// Builds the optimizer.
+    ///
+    /// # Panics
+    ///
+    /// If [`check`](Self::check) finds an error.
+    pub fn init(&self) -> ModuleOptimizer {
+        self.check().unwrap_or_else(|error| panic!("{error}"));
+        match *self {
+            Self::Lars {
+                momentum,
+                eta,
+                weight_decay,
+                clip,
+            } => lars(momentum, eta, weight_decay, clip).init(),
+            Self::AdamW {
+                beta_1,
+                beta_2,
+                epsilon,
+                weight_decay,
+            } => AdamWConfig::new()
+                .with_beta_1(beta_1)
+                .with_beta_2(beta_2)
+                .with_epsilon(epsilon)
+                .with_weight_decay(weight_decay)
+                .init(),
+            Self::Sgd {
+                momentum,
+                weight_decay,
+            } => {
+                let momentum = (momentum > 0.0).then(|| {
+                    MomentumConfig::new()
+                        .with_momentum(momentum)
+                        .with_dampening(0.0)
+                });
+                let decay = (weight_decay > 0.0).then(|| WeightDecayConfig::new(weight_decay));
                 SgdConfig::new()
-                    .with_momentum((momentum > 0.0).then(|| {
-                        MomentumConfig::new()
-                            .with_momentum(momentum)
-                            .with_dampening(0.0)
-                    }))
-                    .with_weight_decay(
-                        (weight_decay > 0.0).then(|| WeightDecayConfig::new(weight_decay)),
-                    )
+                    .with_momentum(momentum)
+                    .with_weight_decay(decay)
                     .init()
             }
         }
     }
 }
 
-fn assert_decay(optimizer: &str, weight_decay: f32) {
-    assert!(
-        weight_decay >= 0.0 && weight_decay.is_finite(),
-        "{optimizer} weight decay must be at least 0 and finite, got {weight_decay}"
-    );
+fn lars(momentum: f64, eta: f64, weight_decay: f64, clip: bool) -> LarsConfig {
+    LarsConfig::new()
+        .with_momentum(momentum)
+        .with_eta(eta)
+        .with_weight_decay(weight_decay)
+        .with_clip(clip)
+}
+
+fn check_decay(optimizer: &str, weight_decay: f32) -> Result<(), HyperParameterError> {
+    require(weight_decay >= 0.0 && weight_decay.is_finite(), || {
+        format!("{optimizer} weight decay must be at least 0 and finite, got {weight_decay}")
+    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::f64::consts::PI;
 use burn::config::Config;
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use burn::optim::LearningRate;
+use fullrank::HyperParameterError;
+use fullrank::internals::require;
 
 /// Configuration of [`WarmupCosine`].
 #[derive(Config, Debug)]
@@ -22,29 +24,41 @@ pub struct WarmupCosineConfig {
 }
 
 impl WarmupCosineConfig {
+    /// Whether every hyper-parameter is in its range.
+    ///
+    /// # Errors
+    ///
+    /// If `peak` is not above zero and finite, `warmup_steps` is not below `total_steps`, or
+    /// `final_fraction` is outside `[0, 1]`.
+    pub fn check(&self) -> Result<(), HyperParameterError> {
+        require(self.peak > 0.0 && self.peak.is_finite(), || {
+            format!(
+                "the peak learning rate must be above 0 and finite, got {}",
+                self.peak
+            )
+        })?;
+        require(self.warmup_steps < self.total_steps, || {
+            format!(
+                "the warm-up must be shorter than the run, got {} of {} steps",
+                self.warmup_steps, self.total_steps
+            )
+        })?;
+        require((0.0..=1.0).contains(&self.final_fraction), || {
+            format!(
+                "the final fraction of the learning rate must be in [0, 1], got {}",
+                self.final_fraction
+            )
+        })?;
+        Ok(())
+    }
+
     /// Builds the schedule, at its first step.
     ///
     /// # Panics
     ///
-    /// If `peak` is not above zero and finite, `warmup_steps` is not below `total_steps`, or
-    /// `final_fraction` is outside `[0, 1]`.
+    /// If [`check`](Self::check) finds an error.
     pub fn init(&self) -> WarmupCosine {
-        assert!(
-            self.peak > 0.0 && self.peak.is_finite(),
-            "the peak learning rate must be above 0 and finite, got {}",
-            self.peak
-        );
-        assert!(
-            self.warmup_steps < self.total_steps,
-            "the warm-up must be shorter than the run, got {} of {} steps",
-            self.warmup_steps,
-            self.total_steps
-        );
-        assert!(
-            (0.0..=1.0).contains(&self.final_fraction),
-            "the final fraction of the learning rate must be in [0, 1], got {}",
-            self.final_fraction
-        );
+        self.check().unwrap_or_else(|error| panic!("{error}"));
         WarmupCosine {
             peak: self.peak,
             warmup_steps: self.warmup_steps,
@@ -116,31 +130,40 @@ pub struct ConstantPolynomialConfig {
 }
 
 impl ConstantPolynomialConfig {
+    /// Whether every hyper-parameter is in its range.
+    ///
+    /// # Errors
+    ///
+    /// If `peak` or `power` is not above zero and finite, `constant_steps` is not below `total_steps`,
+    /// or `end` is not in `[0, peak]`.
+    pub fn check(&self) -> Result<(), HyperParameterError> {
+        for (what, value) in [("learning rate", self.peak), ("power", self.power)] {
+            require(value > 0.0 && value.is_finite(), || {
+                format!("the {what} of the schedule must be above 0 and finite, got {value}")
+            })?;
+        }
+        require(self.constant_steps < self.total_steps, || {
+            format!(
+                "the constant part must be shorter than the run, got {} of {} steps",
+                self.constant_steps, self.total_steps
+            )
+        })?;
+        require((0.0..=self.peak).contains(&self.end), || {
+            format!(
+                "the last learning rate must be in [0, {}], got {}",
+                self.peak, self.end
+            )
+        })?;
+        Ok(())
+    }
+
     /// Builds the schedule, at its first step.
     ///
     /// # Panics
     ///
-    /// If `peak` or `power` is not above zero and finite, `constant_steps` is not below `total_steps`,
-    /// or `end` is not in `[0, peak]`.
+    /// If [`check`](Self::check) finds an error.
     pub fn init(&self) -> ConstantPolynomial {
-        for (what, value) in [("learning rate", self.peak), ("power", self.power)] {
-            assert!(
-                value > 0.0 && value.is_finite(),
-                "the {what} of the schedule must be above 0 and finite, got {value}"
-            );
-        }
-        assert!(
-            self.constant_steps < self.total_steps,
-            "the constant part must be shorter than the run, got {} of {} steps",
-            self.constant_steps,
-            self.total_steps
-        );
-        assert!(
-            (0.0..=self.peak).contains(&self.end),
-            "the last learning rate must be in [0, {}], got {}",
-            self.peak,
-            self.end
-        );
+        self.check().unwrap_or_else(|error| panic!("{error}"));
         ConstantPolynomial {
             peak: self.peak,
             constant_steps: self.constant_steps,

@@ -10,6 +10,8 @@ use std::f64::consts::TAU;
 use burn::config::Config;
 use burn::tensor::ops::{GridSampleOptions, GridSamplePaddingMode, InterpolateMode, PadMode};
 use burn::tensor::{Device, Tensor, TensorData, s};
+use fullrank::HyperParameterError;
+use fullrank::internals::require;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -90,54 +92,57 @@ impl ViewsConfig {
             .with_grayscale_probability(0.2)
     }
 
-    /// Builds the sampler of views.
+    /// Whether every hyper-parameter is in its range.
     ///
-    /// # Panics
+    /// # Errors
     ///
     /// If a probability is outside `[0, 1]`, a range is empty or not positive, `max_area` exceeds
     /// 1, `hue` is outside `[0, 0.5]`, or another strength is negative or not finite.
-    pub fn init(&self) -> Views {
+    pub fn check(&self) -> Result<(), HyperParameterError> {
         for (name, [low, high]) in [
             ("area", [self.min_area, self.max_area]),
             ("aspect", [self.min_aspect, self.max_aspect]),
             ("sigma", [self.min_sigma, self.max_sigma]),
         ] {
-            assert!(
-                0.0 < low && low <= high && high.is_finite(),
-                "the range of {name} must be positive and not empty, got {low}..{high}"
-            );
+            require(0.0 < low && low <= high && high.is_finite(), || {
+                format!("the range of {name} must be positive and not empty, got {low}..{high}")
+            })?;
         }
-        assert!(
-            self.max_area <= 1.0,
-            "max_area must be at most 1, got {}",
-            self.max_area
-        );
+        require(self.max_area <= 1.0, || {
+            format!("max_area must be at most 1, got {}", self.max_area)
+        })?;
         for (name, probability) in [
             ("flip_probability", self.flip_probability),
             ("jitter_probability", self.jitter_probability),
             ("grayscale_probability", self.grayscale_probability),
             ("blur_probability", self.blur_probability),
         ] {
-            assert!(
-                (0.0..=1.0).contains(&probability),
-                "{name} must be in [0, 1], got {probability}"
-            );
+            require((0.0..=1.0).contains(&probability), || {
+                format!("{name} must be in [0, 1], got {probability}")
+            })?;
         }
         for (name, strength) in [
             ("brightness", self.brightness),
             ("contrast", self.contrast),
             ("saturation", self.saturation),
         ] {
-            assert!(
-                strength >= 0.0 && strength.is_finite(),
-                "{name} must be finite and not negative, got {strength}"
-            );
+            require(strength >= 0.0 && strength.is_finite(), || {
+                format!("{name} must be finite and not negative, got {strength}")
+            })?;
         }
-        assert!(
-            (0.0..=0.5).contains(&self.hue),
-            "hue must be in [0, 0.5], got {}",
-            self.hue
-        );
+        require((0.0..=0.5).contains(&self.hue), || {
+            format!("hue must be in [0, 0.5], got {}", self.hue)
+        })?;
+        Ok(())
+    }
+
+    /// Builds the sampler of views.
+    ///
+    /// # Panics
+    ///
+    /// If [`check`](Self::check) finds an error.
+    pub fn init(&self) -> Views {
+        self.check().unwrap_or_else(|error| panic!("{error}"));
         Views {
             config: self.clone(),
         }

@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Distribution, Tensor};
 use divan::Bencher;
-use fullrank::{BarlowTwins, SvMaxConfig, SvMaxForm, SvMaxSolver, VicReg};
+use fullrank::{BarlowTwinsLoss, Solver, SvMaxConfig, SvMaxForm, VicRegLoss};
 
 const ONE_VIEW: [[usize; 2]; 5] = [
     [144, 128],
@@ -52,20 +52,20 @@ fn svmax_by_matrix_products(bencher: Bencher, shape: &Shape) {
     let loss = SvMaxConfig::paper()
         .with_form(SvMaxForm::Linear)
         .with_normalize(false)
-        .with_solver(SvMaxSolver::Device)
+        .with_solver(Solver::Device)
         .init();
     bench(bencher, shape, |[e]| loss.forward(e));
 }
 
 #[divan::bench(args = TWO_VIEWS.map(Shape))]
 fn vicreg(bencher: Bencher, shape: &Shape) {
-    let loss = VicReg::default();
+    let loss = VicRegLoss::default();
     bench(bencher, shape, |[x, y]| loss.forward(x, y));
 }
 
 #[divan::bench(args = TWO_VIEWS.map(Shape))]
 fn barlow_twins(bencher: Bencher, shape: &Shape) {
-    let loss = BarlowTwins::default();
+    let loss = BarlowTwinsLoss::default();
     bench(bencher, shape, |[x, y]| loss.forward(x, y));
 }
 

@@ -14,7 +14,7 @@ use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
-use fullrank::{BarlowTwinsConfig, SvMaxConfig, SvMaxForm, SvMaxSolver, VicRegConfig};
+use fullrank::{BarlowTwinsLossConfig, Solver, SvMaxConfig, SvMaxForm, VicRegLossConfig};
 use serde_json::{Value, json};
 
 fn main() {
@@ -254,15 +254,15 @@ struct Step {
 /// A loss by its name; SVMax also with a solver, as in `svmax host`.
 fn loss(name: &str) -> Loss {
     match name {
-        "svmax" => svmax(SvMaxSolver::Auto),
-        "svmax host" => svmax(SvMaxSolver::Host),
-        "svmax device" => svmax(SvMaxSolver::Device),
+        "svmax" => svmax(Solver::Auto),
+        "svmax host" => svmax(Solver::Host),
+        "svmax device" => svmax(Solver::Device),
         "vicreg" => {
-            let loss = VicRegConfig::new().init();
+            let loss = VicRegLossConfig::new().init();
             Box::new(move |views| loss.forward(views[0].clone(), views[1].clone()))
         }
         "barlow-twins" => {
-            let loss = BarlowTwinsConfig::new().init();
+            let loss = BarlowTwinsLossConfig::new().init();
             Box::new(move |views| loss.forward(views[0].clone(), views[1].clone()))
         }
         other => panic!("unknown loss: {other}"),
@@ -270,7 +270,7 @@ fn loss(name: &str) -> Loss {
 }
 
 /// The negative mean singular value of the rows as they are.
-fn svmax(solver: SvMaxSolver) -> Loss {
+fn svmax(solver: Solver) -> Loss {
     let loss = SvMaxConfig::paper()
         .with_form(SvMaxForm::Linear)
         .with_normalize(false)

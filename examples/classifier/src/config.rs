@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use fullrank::{Regularizer, SvMaxConfig, VarianceCovarianceConfig};
+use fullrank::{RegularizerConfig, SvMaxConfig, VarianceCovarianceConfig};
 use fullrank_cli::data::{Data, DataConfig, DataName};
 use fullrank_train::encoder::EncoderConfig;
 use fullrank_train::optimizer::OptimizerConfig;
@@ -138,11 +138,14 @@ impl RunConfig {
     }
 
     /// The regularizer at the penultimate layer.
-    pub fn regularizer(&self, method: Method) -> Option<Arc<dyn Regularizer>> {
+    pub fn regularizer(&self, method: Method) -> Option<RegularizerConfig> {
         match method {
             Method::None | Method::WeightDecay => None,
-            Method::Svmax => Some(Arc::new(self.weights.svmax.init())),
-            Method::VarianceCovariance => Some(Arc::new(self.weights.variance_covariance.init())),
+            Method::Svmax => Some(RegularizerConfig::SvMax(self.weights.svmax.clone())),
+            Method::VarianceCovariance => {
+                let config = self.weights.variance_covariance.clone();
+                Some(RegularizerConfig::VarianceCovariance(config))
+            }
         }
     }
 

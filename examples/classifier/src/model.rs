@@ -1,7 +1,5 @@
 //! A classifier with a regularizer at its penultimate layer, as burn-train trains it.
 
-use std::sync::Arc;
-
 use burn::backend::ExecutionError;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -9,7 +7,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn::train::{ClassificationOutput, InferenceStep, ItemLazy, TrainOutput, TrainStep};
-use fullrank::Regularizer;
+use fullrank::{AnyRegularizer, Regularizer};
 use fullrank_train::encoder::Encoder;
 use fullrank_train::metrics::{EmbeddingInput, TermsInput};
 use fullrank_train::run::weights;
@@ -22,8 +20,7 @@ use crate::config::{Method, RunConfig};
 pub struct Classifier {
     encoder: Encoder,
     head: Linear,
-    #[module(skip)]
-    regularizer: Option<Arc<dyn Regularizer>>,
+    regularizer: Option<AnyRegularizer>,
 }
 
 impl Classifier {
@@ -42,7 +39,7 @@ impl Classifier {
             Self {
                 encoder,
                 head,
-                regularizer: config.regularizer(method),
+                regularizer: config.regularizer(method).map(|config| config.init()),
             }
         })
     }

@@ -13,7 +13,6 @@ use fullrank_train::run::history::Row;
 use fullrank_train::run::lock::RunLock;
 use fullrank_train::run::progress::show;
 use fullrank_train::run::session::Display;
-use fullrank_train::run::settings::checked;
 use fullrank_train::run::stop::Stop;
 use serde::{Deserialize, Serialize};
 
@@ -99,8 +98,10 @@ impl Run {
         let config = &self.config;
         config.validate()?;
         for &method in &config.methods {
-            // These check their settings themselves.
-            checked(|| (config.regularizer(method), config.optimizer(method).init()))?;
+            if let Some(regularizer) = config.regularizer(method) {
+                regularizer.check()?;
+            }
+            config.optimizer(method).check()?;
         }
         folder::write_config(&self.directory, &config.to_json()?)?;
         let mut entries = Vec::new();

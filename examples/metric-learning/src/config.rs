@@ -7,8 +7,8 @@ use burn::config::Config;
 use clap::ValueEnum;
 use fullrank::{SvMaxConfig, VarianceConfig, VarianceCovarianceConfig};
 use fullrank_retrieval::{
-    AngularConfig, ContrastiveConfig, LiftedStructureConfig, MultiSimilarityConfig, NPairConfig,
-    RankingLossConfig, SpreadOutConfig, TripletConfig,
+    AngularLossConfig, ContrastiveLossConfig, LiftedStructureLossConfig, MultiSimilarityLossConfig,
+    NPairLossConfig, RankingLossConfig, SpreadOutConfig, TripletLossConfig,
 };
 use fullrank_train::encoder::EncoderConfig;
 use fullrank_train::optimizer::OptimizerConfig;
@@ -318,12 +318,12 @@ impl RunConfig {
                 svmax_weight,
             }
         };
-        let contrastive = RankingLossConfig::Contrastive(ContrastiveConfig::new());
-        let triplet = RankingLossConfig::Triplet(TripletConfig::new());
-        let n_pair = RankingLossConfig::NPair(NPairConfig::new());
-        let angular = RankingLossConfig::Angular(AngularConfig::new());
-        let lifted_structure = RankingLossConfig::LiftedStructure(LiftedStructureConfig::new());
-        let multi_similarity = RankingLossConfig::MultiSimilarity(MultiSimilarityConfig::new());
+        let contrastive = RankingLossConfig::Contrastive(ContrastiveLossConfig::new());
+        let triplet = RankingLossConfig::Triplet(TripletLossConfig::new());
+        let n_pair = RankingLossConfig::NPair(NPairLossConfig::new());
+        let angular = RankingLossConfig::Angular(AngularLossConfig::new());
+        let lifted_structure = RankingLossConfig::LiftedStructure(LiftedStructureLossConfig::new());
+        let multi_similarity = RankingLossConfig::MultiSimilarity(MultiSimilarityLossConfig::new());
         Self {
             data: DataConfig {
                 name: data,

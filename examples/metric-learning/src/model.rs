@@ -1,7 +1,5 @@
 //! Encoder, embedding layer and objective as one model that burn-train can train.
 
-use std::sync::Arc;
-
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -57,8 +55,7 @@ impl Embedder {
 pub struct MetricLearning {
     /// Images to embeddings.
     pub embedder: Embedder,
-    #[module(skip)]
-    objective: Arc<Objective>,
+    objective: Objective,
 }
 
 impl MetricLearning {
@@ -66,7 +63,7 @@ impl MetricLearning {
     pub fn new(embedder: Embedder, objective: Objective) -> Self {
         Self {
             embedder,
-            objective: Arc::new(objective),
+            objective,
         }
     }
 

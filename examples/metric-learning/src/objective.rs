@@ -1,27 +1,28 @@
 //! What is minimised: a ranking loss, and what stands beside it.
 
+use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use fullrank::{Regularizer, unit_rows};
-use fullrank_retrieval::{Pairs, RankingLoss, SpreadOut};
+use fullrank::{AnyRegularizer, HyperParameterError, Regularizer, RegularizerConfig, unit_rows};
+use fullrank_retrieval::{AnyRankingLoss, Pairs, RankingLoss, SpreadOut};
 
 use crate::config::{LossName, RegularizerName, RunConfig, TupleChoice};
 
 /// A ranking loss and a regularizer, built from their configuration.
-#[derive(Debug)]
+#[derive(Module, Debug)]
 pub struct Objective {
-    ranking: Box<dyn RankingLoss>,
+    ranking: AnyRankingLoss,
+    #[module(skip)]
     tuples: TupleChoice,
-    regularizer: Beside,
+    regularizer: Option<Beside>,
 }
 
 /// What stands beside the ranking loss.
-#[derive(Debug)]
+#[derive(Module, Debug)]
 enum Beside {
-    Nothing,
     /// A penalty of the rows, which it divides by their norms itself.
-    Rows(Box<dyn Regularizer>),
+    Rows(AnyRegularizer),
     /// A penalty of unit rows times the root of their length, whose entries have a mean square of 1.
-    ScaledRows(Box<dyn Regularizer>),
+    ScaledRows(AnyRegularizer),
     /// A penalty of pairs by their labels.
     Pairs(SpreadOut),
 }
@@ -41,22 +42,23 @@ impl Objective {
     ///
     /// # Panics
     ///
-    /// If a hyper-parameter is out of its range.
+    /// If [`check`](Self::check) finds an error.
     pub fn new(config: &RunConfig, loss: LossName, regularizer: RegularizerName) -> Self {
         let objective = config.objectives.of(loss);
-        let settings = &config.regularizer_settings;
+        let init = |config: RegularizerConfig| config.init();
         let regularizer = match regularizer {
-            RegularizerName::None => Beside::Nothing,
-            RegularizerName::Svmax => {
-                let weight = objective.svmax_weight * settings.svmax.weight;
-                let svmax = settings.svmax.clone().with_weight(weight);
-                Beside::Rows(Box::new(svmax.init()))
+            RegularizerName::None => None,
+            RegularizerName::SpreadOut => {
+                let spread_out = &config.regularizer_settings.spread_out;
+                Some(Beside::Pairs(spread_out.init()))
             }
-            RegularizerName::Variance => Beside::ScaledRows(Box::new(settings.variance.init())),
-            RegularizerName::VarianceCovariance => {
-                Beside::ScaledRows(Box::new(settings.variance_covariance.init()))
+            RegularizerName::Svmax => penalty(config, loss, regularizer)
+                .map(init)
+                .map(Beside::Rows),
+            RegularizerName::Variance | RegularizerName::VarianceCovariance => {
+                let penalty = penalty(config, loss, regularizer);
+                penalty.map(init).map(Beside::ScaledRows)
             }
-            RegularizerName::SpreadOut => Beside::Pairs(settings.spread_out.init()),
         };
         Self {
             ranking: objective.loss.init(),
@@ -65,11 +67,24 @@ impl Objective {
         }
     }
 
+    /// Whether every hyper-parameter of both is in its range.
+    pub fn check(
+        config: &RunConfig,
+        loss: LossName,
+        regularizer: RegularizerName,
+    ) -> Result<(), HyperParameterError> {
+        config.objectives.of(loss).loss.check()?;
+        match penalty(config, loss, regularizer) {
+            Some(penalty) => penalty.check(),
+            None => config.regularizer_settings.spread_out.check(),
+        }
+    }
+
     /// The names of the parts that a loss has.
     pub fn term_names(&self) -> &'static [&'static str] {
         match self.regularizer {
-            Beside::Nothing => &["ranking"],
-            _ => &["ranking", "penalty"],
+            None => &["ranking"],
+            Some(_) => &["ranking", "penalty"],
         }
     }
 
@@ -88,19 +103,18 @@ impl Objective {
             }
             TupleChoice::DisjointPairs => {
                 let pairs = Pairs::disjoint_from_labels(labels).into();
-                let terms = self.ranking.forward_tuples(embeddings.clone(), &pairs);
-                terms.total
+                self.ranking.forward_tuples(embeddings.clone(), &pairs)
             }
         };
         let penalty = match &self.regularizer {
-            Beside::Nothing => None,
-            Beside::Rows(regularizer) => Some(regularizer.forward(embeddings)),
-            Beside::ScaledRows(regularizer) => {
+            None => None,
+            Some(Beside::Rows(regularizer)) => Some(regularizer.forward(embeddings)),
+            Some(Beside::ScaledRows(regularizer)) => {
                 let [_, dimensions] = embeddings.dims();
                 let scaled = unit_rows(embeddings) * (dimensions as f64).sqrt();
                 Some(regularizer.forward(scaled))
             }
-            Beside::Pairs(spread_out) => {
+            Some(Beside::Pairs(spread_out)) => {
                 let labels = label_tensor(labels, &device);
                 Some(spread_out.forward(embeddings, labels))
             }
@@ -113,6 +127,28 @@ impl Objective {
             total,
             ranking,
             penalty,
+        }
+    }
+}
+
+/// The penalty of single rows of this name.
+fn penalty(
+    config: &RunConfig,
+    loss: LossName,
+    regularizer: RegularizerName,
+) -> Option<RegularizerConfig> {
+    let settings = &config.regularizer_settings;
+    match regularizer {
+        RegularizerName::None | RegularizerName::SpreadOut => None,
+        RegularizerName::Svmax => {
+            let weight = config.objectives.of(loss).svmax_weight * settings.svmax.weight;
+            let svmax = settings.svmax.clone().with_weight(weight);
+            Some(RegularizerConfig::SvMax(svmax))
+        }
+        RegularizerName::Variance => Some(RegularizerConfig::Variance(settings.variance.clone())),
+        RegularizerName::VarianceCovariance => {
+            let both = settings.variance_covariance.clone();
+            Some(RegularizerConfig::VarianceCovariance(both))
         }
     }
 }

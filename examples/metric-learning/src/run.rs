@@ -120,8 +120,8 @@ pub fn check(config: &RunConfig, data: &Data) -> Result<()> {
     config.validate()?;
     let counts = data.train.class_counts();
     let classes = counts.iter().filter(|&&count| count > 0).count();
-    // These check their settings themselves.
-    settings::checked(|| (config.views.init(), config.optimizer.init()))?;
+    config.views.check()?;
+    config.optimizer.check()?;
     for &loss in &config.losses {
         let batch = config.objectives.of(loss).classes_per_batch;
         ensure!(
@@ -130,7 +130,7 @@ pub fn check(config: &RunConfig, data: &Data) -> Result<()> {
             loss.key()
         );
         for &regularizer in &config.regularizers {
-            settings::checked(|| Objective::new(config, loss, regularizer))?;
+            Objective::check(config, loss, regularizer)?;
         }
     }
     Ok(())

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use fullrank::{BarlowTwinsConfig, SvMaxConfig, VarianceConfig, VicRegConfig};
+use fullrank::{
+    BarlowTwinsLossConfig, HyperParameterError, SvMaxConfig, VarianceConfig, VicRegLossConfig,
+};
 use fullrank_cli::data::{DataConfig, DataName};
 use fullrank_train::encoder::EncoderConfig;
 use fullrank_train::linear_probe::LinearProbeConfig;
@@ -112,9 +114,9 @@ pub struct ObjectivesConfig {
     /// The loss of [`Method::Variance`].
     pub variance: VarianceObjectiveConfig,
     /// The loss of [`Method::Vicreg`].
-    pub vicreg: VicRegConfig,
+    pub vicreg: VicRegLossConfig,
     /// The loss of [`Method::BarlowTwins`].
-    pub barlow_twins: BarlowTwinsConfig,
+    pub barlow_twins: BarlowTwinsLossConfig,
 }
 
 /// `invariance_weight * mean_rows |a - b|^2` with unit rows, or `invariance_weight * mean((a - b)^2)`.
@@ -156,6 +158,19 @@ pub struct EvaluationConfig {
     pub neighbours: usize,
     /// The linear probe.
     pub probe: LinearProbeConfig,
+}
+
+impl ObjectivesConfig {
+    /// Whether every hyper-parameter of this method's loss is in its range.
+    pub fn check(&self, method: Method) -> Result<(), HyperParameterError> {
+        match method {
+            Method::None => Ok(()),
+            Method::Svmax => self.svmax.penalty.check(),
+            Method::Variance => self.variance.variance.check(),
+            Method::Vicreg => self.vicreg.check(),
+            Method::BarlowTwins => self.barlow_twins.check(),
+        }
+    }
 }
 
 impl RunConfig {
@@ -201,8 +216,8 @@ impl RunConfig {
                     invariance_weight: 25.0,
                     variance: VarianceConfig::new().with_weight(25.0),
                 },
-                vicreg: VicRegConfig::new(),
-                barlow_twins: BarlowTwinsConfig::new(),
+                vicreg: VicRegLossConfig::new(),
+                barlow_twins: BarlowTwinsLossConfig::new(),
             },
             evaluation: EvaluationConfig {
                 neighbours: 20,

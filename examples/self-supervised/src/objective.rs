@@ -2,7 +2,7 @@
 //! the batch from collapsing.
 
 use burn::tensor::Tensor;
-use fullrank::{BarlowTwins, SvMax, Terms, Variance, VicReg, unit_rows};
+use fullrank::{BarlowTwinsLoss, SvMax, Terms, Variance, VicRegLoss, unit_rows};
 
 use crate::config::{Method, ObjectivesConfig};
 
@@ -31,9 +31,9 @@ pub enum Objective {
         variance: Variance,
     },
     /// VICReg.
-    VicReg(VicReg),
+    VicReg(VicRegLoss),
     /// Barlow Twins.
-    BarlowTwins(BarlowTwins),
+    BarlowTwins(BarlowTwinsLoss),
 }
 
 /// A loss and its named terms, all on one graph.

@@ -11,7 +11,6 @@ use fullrank_train::run::lock::RunLock;
 use fullrank_train::run::matrix::{write_labels, write_matrix};
 use fullrank_train::run::progress::show;
 use fullrank_train::run::session::Display;
-use fullrank_train::run::settings::checked;
 use fullrank_train::run::stop::Stop;
 use fullrank_train::run::subjects;
 
@@ -19,7 +18,6 @@ use crate::config::{Method, RunConfig};
 use crate::cost::Cost;
 use crate::evaluation::{Evaluation, evaluate, evaluate_pixels};
 use crate::model::SelfSupervised;
-use crate::objective::Objective;
 use crate::training::Training;
 use fullrank_cli::data::Data;
 
@@ -134,14 +132,11 @@ impl Run {
             batch <= images,
             "a batch of {batch} cannot be filled from {images} images"
         );
-        // These check their settings themselves.
-        checked(|| {
-            config.views.init();
-            config.optimizer.init();
-            for &method in &config.methods {
-                Objective::new(&config.objectives, method);
-            }
-        })?;
+        config.views.check()?;
+        config.optimizer.check()?;
+        for &method in &config.methods {
+            config.objectives.check(method)?;
+        }
         Ok(())
     }
 }

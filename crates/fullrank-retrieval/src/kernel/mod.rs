@@ -8,7 +8,7 @@ mod device;
 mod host;
 
 use burn::tensor::{DType, Device, Tensor};
-use fullrank::internals::is_host;
+use fullrank::Solver;
 
 use crate::Distance;
 use device::RowsOnDevice;
@@ -33,9 +33,9 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// The host for tensors that live there.
-    pub(crate) fn of(device: &Device) -> Self {
-        if is_host(device) && device.supports_dtype(DType::F64) {
+    /// Where the solver says, on the host if the device can hold f64.
+    pub(crate) fn of(solver: Solver, device: &Device) -> Self {
+        if solver.on_host(device) && device.supports_dtype(DType::F64) {
             Self::Host
         } else {
             Self::Device

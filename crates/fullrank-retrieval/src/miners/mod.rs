@@ -22,18 +22,18 @@ pub use triplet_margin::{TripletMarginMiner, TripletSelection};
 /// The choice is made on the host: [`mine`](Self::mine) reads labels and embeddings back from the device
 /// and takes the distances from the entries' differences in f64. Equal rows are equally far from every
 /// other. (The losses' own mining, [`TripletMining`](crate::TripletMining)
-/// and the epsilon of [`MultiSimilarity`](crate::MultiSimilarity), reads nothing back.) No gradient flows
+/// and the epsilon of [`MultiSimilarityLoss`](crate::MultiSimilarityLoss), reads nothing back.) No gradient flows
 /// through a choice. Tuples come in ascending order.
 ///
 /// ```
 /// use burn::tensor::{Device, Distribution, Tensor};
-/// use fullrank_retrieval::{BatchHardMiner, LiftedStructure, Miner, RankingLoss};
+/// use fullrank_retrieval::{BatchHardMiner, LiftedStructureLoss, Miner, RankingLoss};
 ///
 /// let device = Device::default();
 /// let embeddings = Tensor::<2>::random([6, 8], Distribution::Default, &device);
 /// let labels = Tensor::from_ints([0, 0, 1, 1, 2, 2], &device);
 /// let tuples = BatchHardMiner::default().mine(&embeddings, &labels);
-/// let loss = LiftedStructure::default().forward_tuples(embeddings, &tuples).total;
+/// let loss = LiftedStructureLoss::default().forward_tuples(embeddings, &tuples);
 /// assert_eq!(loss.dims(), [1]);
 /// ```
 pub trait Miner: Debug + Send + Sync {

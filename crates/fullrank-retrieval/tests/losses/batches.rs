@@ -2,9 +2,9 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use fullrank_retrieval::{
-    AngularConfig, AngularPairs, ContrastiveConfig, Distance, LiftedStructureConfig,
-    MultiSimilarityConfig, NPairConfig, RankingLoss, Reduction, SpreadOutConfig, TripletConfig,
-    TripletMining,
+    AngularLossConfig, AngularPairs, ContrastiveLossConfig, Distance, LiftedStructureLossConfig,
+    MultiSimilarityLossConfig, NPairLossConfig, RankingLoss, SpreadOutConfig, TripletLossConfig,
+    TripletMining, TupleReduction,
 };
 
 /// A device that computes in f64: the default one if it is a CPU, else flex.
@@ -102,7 +102,7 @@ pub(crate) fn number(tensor: Tensor<1>) -> f64 {
 pub(crate) fn losses() -> Vec<(&'static str, Box<dyn RankingLoss>)> {
     let contrastive = |distance, normalize| -> Box<dyn RankingLoss> {
         Box::new(
-            ContrastiveConfig::new()
+            ContrastiveLossConfig::new()
                 .with_distance(distance)
                 .with_normalize(normalize)
                 .init(),
@@ -110,7 +110,7 @@ pub(crate) fn losses() -> Vec<(&'static str, Box<dyn RankingLoss>)> {
     };
     let triplet = |mining, soft, reduction| -> Box<dyn RankingLoss> {
         Box::new(
-            TripletConfig::new()
+            TripletLossConfig::new()
                 .with_mining(mining)
                 .with_soft_margin(soft)
                 .with_reduction(reduction)
@@ -126,35 +126,41 @@ pub(crate) fn losses() -> Vec<(&'static str, Box<dyn RankingLoss>)> {
         ),
         ("contrastive cosine", contrastive(Distance::Cosine, false)),
         ("contrastive raw", contrastive(Distance::Euclidean, false)),
-        ("triplet all", triplet(BatchAll, false, Reduction::Mean)),
+        (
+            "triplet all",
+            triplet(BatchAll, false, TupleReduction::Mean),
+        ),
         (
             "triplet all, not zero",
-            triplet(BatchAll, false, Reduction::MeanNonZero),
+            triplet(BatchAll, false, TupleReduction::MeanNonZero),
         ),
-        ("triplet hard", triplet(BatchHard, false, Reduction::Mean)),
+        (
+            "triplet hard",
+            triplet(BatchHard, false, TupleReduction::Mean),
+        ),
         (
             "triplet hard, soft",
-            triplet(BatchHard, true, Reduction::Mean),
+            triplet(BatchHard, true, TupleReduction::Mean),
         ),
         (
             "triplet semi-hard",
-            triplet(SemiHard, false, Reduction::Mean),
+            triplet(SemiHard, false, TupleReduction::Mean),
         ),
-        ("n-pair", Box::new(NPairConfig::new().init())),
+        ("n-pair", Box::new(NPairLossConfig::new().init())),
         (
             "n-pair raw",
             Box::new(
-                NPairConfig::new()
+                NPairLossConfig::new()
                     .with_normalize(false)
                     .with_l2_weight(0.1)
                     .init(),
             ),
         ),
-        ("angular", Box::new(AngularConfig::new().init())),
+        ("angular", Box::new(AngularLossConfig::new().init())),
         (
             "angular, all pairs",
             Box::new(
-                AngularConfig::new()
+                AngularLossConfig::new()
                     .with_angle(40.0)
                     .with_pairs(AngularPairs::All)
                     .with_normalize(false)
@@ -163,16 +169,16 @@ pub(crate) fn losses() -> Vec<(&'static str, Box<dyn RankingLoss>)> {
         ),
         (
             "lifted structure",
-            Box::new(LiftedStructureConfig::new().init()),
+            Box::new(LiftedStructureLossConfig::new().init()),
         ),
         (
             "multi-similarity",
-            Box::new(MultiSimilarityConfig::new().init()),
+            Box::new(MultiSimilarityLossConfig::new().init()),
         ),
         (
             "multi-similarity, mined",
             Box::new(
-                MultiSimilarityConfig::new()
+                MultiSimilarityLossConfig::new()
                     .with_mining_epsilon(Some(0.1))
                     .init(),
             ),

@@ -3,7 +3,7 @@
 
 use burn::tensor::{DType, Device};
 use fullrank_retrieval::{
-    BatchHardMiner, ContrastiveConfig, Distance, Miner, Pairs, RankingLoss, TripletConfig,
+    BatchHardMiner, ContrastiveLossConfig, Distance, Miner, Pairs, RankingLoss, TripletLossConfig,
     TripletMining, Triplets,
 };
 
@@ -155,7 +155,9 @@ fn large_rows_that_are_not_normalized() {
             (DType::F64, 1000),
             (DType::F64, -1000),
         ] {
-            let config = TripletConfig::new().with_mining(mining).with_margin(0.0);
+            let config = TripletLossConfig::new()
+                .with_mining(mining)
+                .with_margin(0.0);
             let loss = config.with_normalize(false).init();
             let mut scaled = batch.clone();
             scaled
@@ -184,7 +186,7 @@ fn large_rows_that_are_not_normalized() {
 #[test]
 fn a_loss_beyond_every_number_is_infinite() {
     let device = f64_device();
-    let squared = ContrastiveConfig::new()
+    let squared = ContrastiveLossConfig::new()
         .with_distance(Distance::SquaredEuclidean)
         .with_squared_hinge(false)
         .with_normalize(false)
@@ -211,7 +213,7 @@ fn zero_rows() {
     let device = f64_device();
     let rows = [[3.0, 4.0], [0.0, 0.0], [0.0, 0.0], [3e-40, -4e-40]];
     let batch = Batch::from_fn(&[0, 0, 1, 1], 2, |i, j| rows[i][j]);
-    let loss = ContrastiveConfig::new()
+    let loss = ContrastiveLossConfig::new()
         .with_distance(Distance::Cosine)
         .with_squared_hinge(false)
         .with_negative_margin(1.5)
@@ -257,7 +259,7 @@ fn all_triplets_of_many_rows() {
         };
         let of = |batch: &Batch, pairs: &Pairs| {
             let rows = batch.tensor(&device, DType::F32);
-            number(case.loss.forward_tuples(rows, &pairs.clone().into()).total)
+            number(case.loss.forward_tuples(rows, &pairs.clone().into()))
         };
         if case.name != "multi-similarity" {
             // whose mean is over all rows
@@ -271,7 +273,7 @@ fn all_triplets_of_many_rows() {
 fn listed_triplets_are_those_of_their_pairs() {
     let device = f64_device();
     let batch = Batch::sines();
-    let loss = TripletConfig::new().init();
+    let loss = TripletLossConfig::new().init();
     let rows = || batch.tensor(&device, DType::F64);
     let listed = loss.evaluate_tuples(rows(), &Triplets::from_labels(&batch.labels).into());
     let pairs = loss.evaluate_tuples(rows(), &Pairs::from_labels(&batch.labels).into());
@@ -298,7 +300,7 @@ fn a_batch_in_parts() {
         let labelled = loss.evaluate(rows.clone(), batch.labels(&device));
         let given = loss.evaluate_tuples(rows.clone(), &tuples);
         let leaf = rows.clone().autodiff().require_grad();
-        let of_tuples = loss.forward_tuples(leaf.clone(), &tuples).total.backward();
+        let of_tuples = loss.forward_tuples(leaf.clone(), &tuples).backward();
         let of_tuples = leaf.grad(&of_tuples).unwrap().into_data().iter().collect();
         let of_labels = batch.gradient(loss.as_ref(), &device, DType::F64);
         for (evaluation, whole) in [(labelled, of_labels), (given, of_tuples)] {

@@ -1,8 +1,10 @@
 //! Batches without pairs, equal rows, zero rows, NaN, half precision, wrong arguments.
 
 use burn::tensor::{DType, Device, Tensor};
+use fullrank_retrieval::RankingLoss;
 use fullrank_retrieval::{
-    AngularConfig, ContrastiveConfig, Pairs, RankingLossConfig, Triplet, TripletConfig, Triplets,
+    AngularLossConfig, ContrastiveLossConfig, Pairs, RankingLossConfig, TripletLoss,
+    TripletLossConfig, Triplets,
 };
 
 use crate::batches::{Batch, losses, number};
@@ -45,7 +47,7 @@ fn without_given_tuples() {
             let leaf = batch
                 .tensor(&device.clone().autodiff(), DType::F32)
                 .require_grad();
-            let total = loss.forward_tuples(leaf.clone(), &tuples).total;
+            let total = loss.forward_tuples(leaf.clone(), &tuples);
             let gradient = leaf.grad(&total.backward()).expect("on the graph");
             assert_eq!(number(total), 0.0, "{name}");
             assert_eq!(number(gradient.abs().sum()), 0.0, "{name}");
@@ -182,7 +184,7 @@ fn configurations_by_name() {
             config
         );
         let batch = Batch::sines();
-        let value = batch.value(config.init().as_ref(), &Device::default(), DType::F32);
+        let value = batch.value(&config.init(), &Device::default(), DType::F32);
         assert!(value > 0.0);
     }
 }
@@ -190,9 +192,9 @@ fn configurations_by_name() {
 #[test]
 fn display() {
     assert_eq!(
-        Triplet::default().to_string(),
-        "Triplet {margin: 0.2, soft_margin: false, mining: BatchHard, distance: Euclidean, \
-         normalize: true, reduction: Mean}"
+        TripletLoss::default().to_string(),
+        "TripletLoss {margin: 0.2, soft_margin: false, mining: BatchHard, distance: Euclidean, \
+         normalize: true, reduction: Mean, solver: Auto}"
     );
 }
 
@@ -201,7 +203,7 @@ fn display() {
 fn too_few_labels() {
     let device = Device::default();
     let rows = Tensor::<2>::zeros([3, 2], &device);
-    let _ = Triplet::default().forward(rows, Tensor::from_ints([0, 1], &device));
+    let _ = TripletLoss::default().forward(rows, Tensor::from_ints([0, 1], &device));
 }
 
 #[test]
@@ -213,7 +215,7 @@ fn a_pair_beyond_the_batch() {
         negative: vec![],
     };
     let rows = Batch::sines().tensor(&Device::default(), DType::F32);
-    let _ = ContrastiveConfig::new()
+    let _ = ContrastiveLossConfig::new()
         .init()
         .forward_tuples(rows, &pairs.into());
 }
@@ -221,11 +223,56 @@ fn a_pair_beyond_the_batch() {
 #[test]
 #[should_panic(expected = "above 0 and below 90 degrees, got 90")]
 fn an_angle_of_ninety_degrees() {
-    AngularConfig::new().with_angle(90.0).init();
+    AngularLossConfig::new().with_angle(90.0).init();
 }
 
 #[test]
 #[should_panic(expected = "margin of the triplet loss must be finite, got NaN")]
 fn a_margin_that_is_not_a_number() {
-    TripletConfig::new().with_margin(f64::NAN).init();
+    TripletLossConfig::new().with_margin(f64::NAN).init();
+}
+
+/// The names that a loss gives beforehand are those of its terms, and every choice lives in a module.
+#[test]
+fn terms_and_modules() {
+    #[derive(burn::module::Module, Debug)]
+    struct Model {
+        loss: fullrank_retrieval::Regularized,
+    }
+    let batch = Batch::sines();
+    let device = Device::default();
+    for loss in [
+        "contrastive",
+        "triplet",
+        "n-pair",
+        "angular",
+        "lifted-structure",
+        "multi-similarity",
+    ] {
+        let json = format!(r#"{{"loss": {{"{loss}": {{}}}}, "regularizer": {{"svmax": {{}}}}}}"#);
+        let config: fullrank_retrieval::RegularizedConfig = serde_json::from_str(&json).unwrap();
+        config.check().unwrap();
+        let model = Model {
+            loss: config.init(),
+        };
+        let loss = burn::module::Module::valid(&model).loss;
+        let terms = loss.forward_terms(batch.tensor(&device, DType::F32), batch.labels(&device));
+        let names: Vec<&str> = terms.iter().map(|(name, _)| name).collect();
+        assert_eq!(loss.term_names(), names);
+        assert!(names.len() > 4, "{names:?}");
+    }
+    let json = r#"{"loss": {"triplet": {"margni": 1}}, "regularizer": {"svmax": {}}}"#;
+    let error = serde_json::from_str::<fullrank_retrieval::RegularizedConfig>(json).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("expected one of `margin`, `soft_margin`"),
+        "{error}"
+    );
+    let json = r#"{"angular": {"angle": 90}}"#;
+    let config: RankingLossConfig = serde_json::from_str(json).unwrap();
+    assert_eq!(
+        config.check().unwrap_err().to_string(),
+        "angular: the angle of the angular loss must be above 0 and below 90 degrees, got 90"
+    );
 }

@@ -3,9 +3,9 @@
 
 use burn::tensor::{DType, Device};
 use fullrank_retrieval::{
-    AngularConfig, AngularPairs, ContrastiveConfig, Distance, LiftedStructureConfig,
-    MultiSimilarityConfig, NPairConfig, RankingLoss, Reduction, SpreadOutConfig, TripletConfig,
-    TripletMining,
+    AngularLossConfig, AngularPairs, ContrastiveLossConfig, Distance, LiftedStructureLossConfig,
+    MultiSimilarityLossConfig, NPairLossConfig, RankingLoss, SpreadOutConfig, TripletLossConfig,
+    TripletMining, TupleReduction,
 };
 
 use crate::batches::{Batch, f64_device};
@@ -35,7 +35,7 @@ fn five_angles() -> Batch {
 /// A margin m on the cosine is the margin 1 - m on the cosine distance.
 #[test]
 fn contrastive_of_five_angles() {
-    let linear = ContrastiveConfig::new().with_squared_hinge(false);
+    let linear = ContrastiveLossConfig::new().with_squared_hinge(false);
     let squared = linear
         .clone()
         .with_distance(Distance::SquaredEuclidean)
@@ -46,10 +46,10 @@ fn contrastive_of_five_angles() {
         .with_positive_margin(1.0 - 1.5)
         .with_negative_margin(1.0 - 0.6);
     for (config, reduction, expected) in [
-        (&squared, Reduction::MeanNonZero, 1.162362343372951),
-        (&cosine, Reduction::MeanNonZero, 0.7797923821311114),
-        (&squared, Reduction::Mean, 1.162362343372951),
-        (&cosine, Reduction::Mean, 0.7463445334710446),
+        (&squared, TupleReduction::MeanNonZero, 1.162362343372951),
+        (&cosine, TupleReduction::MeanNonZero, 0.7797923821311114),
+        (&squared, TupleReduction::Mean, 1.162362343372951),
+        (&cosine, TupleReduction::Mean, 0.7463445334710446),
     ] {
         let loss = config.clone().with_reduction(reduction).init();
         assert_value(&five_angles(), &loss, expected);
@@ -67,14 +67,14 @@ fn contrastive_of_five_angles() {
 /// ```
 #[test]
 fn contrastive_of_sines() {
-    let config = ContrastiveConfig::new();
+    let config = ContrastiveLossConfig::new();
     let linear = config.clone().with_squared_hinge(false);
     assert_value(&Batch::sines(), &linear.clone().init(), 1.7186956623935445);
     let raw = linear
         .with_normalize(false)
         .with_positive_margin(0.5)
         .with_negative_margin(2.0)
-        .with_reduction(Reduction::MeanNonZero);
+        .with_reduction(TupleReduction::MeanNonZero);
     assert_value(&Batch::sines(), &raw.init(), 2.5858799709015132);
     assert_value(&Batch::sines(), &config.init(), 3.100637756503717);
 }
@@ -95,12 +95,12 @@ fn contrastive_of_sines() {
 /// ```
 #[test]
 fn triplet_of_sines() {
-    let all = TripletConfig::new().with_mining(TripletMining::BatchAll);
-    let hard = TripletConfig::new().with_mining(TripletMining::BatchHard);
+    let all = TripletLossConfig::new().with_mining(TripletMining::BatchAll);
+    let hard = TripletLossConfig::new().with_mining(TripletMining::BatchHard);
     for (config, expected) in [
         (all.clone(), 0.580661924639539),
         (
-            all.clone().with_reduction(Reduction::MeanNonZero),
+            all.clone().with_reduction(TupleReduction::MeanNonZero),
             0.712630543875798,
         ),
         (all.clone().with_soft_margin(true), 1.0093695223321935),
@@ -115,7 +115,7 @@ fn triplet_of_sines() {
             1.2196167211915554,
         ),
         (
-            TripletConfig::new().with_mining(TripletMining::SemiHard),
+            TripletLossConfig::new().with_mining(TripletMining::SemiHard),
             0.28879354647845357,
         ),
     ] {
@@ -136,7 +136,7 @@ fn triplet_of_sines() {
 #[test]
 fn n_pair() {
     let angles = Batch::angles(&[0, 0, 1, 1, 1, 2, 3], 2.3);
-    let config = NPairConfig::new();
+    let config = NPairLossConfig::new();
     assert_value(&angles, &config.init(), 0.6773804686743394);
     assert_value(
         &angles,
@@ -164,7 +164,7 @@ fn n_pair() {
 /// negatives.
 #[test]
 fn angular() {
-    let all = AngularConfig::new()
+    let all = AngularLossConfig::new()
         .with_angle(40.0)
         .with_pairs(AngularPairs::All);
     assert_value(&five_angles(), &all.init(), 2.918149785175361);
@@ -174,7 +174,7 @@ fn angular() {
     assert_value(&Batch::sines(), &raw.init(), 8.130970189270046);
     assert_value(
         &Batch::sines(),
-        &AngularConfig::new().init(),
+        &AngularLossConfig::new().init(),
         4.744601150588978,
     );
 }
@@ -185,7 +185,7 @@ fn angular() {
 /// ```
 #[test]
 fn lifted_structure() {
-    let config = LiftedStructureConfig::new();
+    let config = LiftedStructureLossConfig::new();
     let half = config.clone().with_margin(0.5);
     assert_value(&five_angles(), &half.init(), 2.0912477601592014);
     assert_value(&Batch::sines(), &config.init(), 6.976509862788232);
@@ -197,7 +197,7 @@ fn lifted_structure() {
 /// ```
 #[test]
 fn multi_similarity() {
-    let config = MultiSimilarityConfig::new();
+    let config = MultiSimilarityLossConfig::new();
     assert_value(&Batch::sines(), &config.init(), 1.3360127851850183);
     let mined = config.with_mining_epsilon(Some(0.1));
     assert_value(&Batch::sines(), &mined.init(), 1.2906365125527857);

@@ -2,9 +2,9 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use fullrank_retrieval::{
-    BatchHardMiner, Contrastive, Distance, Miner, MultiSimilarityConfig, MultiSimilarityMiner,
-    PairMarginMiner, Pairs, RankingLoss, Reduction, TripletConfig, TripletMarginMiner,
-    TripletMining, TripletSelection, Triplets, Tuples,
+    BatchHardMiner, ContrastiveLoss, Distance, Miner, MultiSimilarityLossConfig,
+    MultiSimilarityMiner, PairMarginMiner, Pairs, RankingLoss, TripletLossConfig,
+    TripletMarginMiner, TripletMining, TripletSelection, Triplets, TupleReduction, Tuples,
 };
 use proptest::prelude::*;
 
@@ -192,19 +192,19 @@ proptest! {
         for (name, loss) in losses() {
             let all = ["contrastive", "triplet all", "lifted structure", "angular, all pairs"];
             if all.iter().any(|start| name.starts_with(start)) || name == "multi-similarity" {
-                let given = number(loss.forward_tuples(rows.clone(), &pairs).total);
+                let given = number(loss.forward_tuples(rows.clone(), &pairs));
                 let labelled = number(loss.forward(rows.clone(), ids.clone()));
                 prop_assert!((given - labelled).abs() <= 2e-3 * (1.0 + labelled.abs()), "{name}");
             }
         }
-        let hard = TripletConfig::new().with_mining(TripletMining::BatchHard).init();
+        let hard = TripletLossConfig::new().with_mining(TripletMining::BatchHard).init();
         let mined = BatchHardMiner::default().mine(&rows, &ids);
-        let given = number(hard.forward_tuples(rows.clone(), &mined).total);
+        let given = number(hard.forward_tuples(rows.clone(), &mined));
         let own = number(hard.forward(rows.clone(), ids.clone()));
         prop_assert!((given - own).abs() <= 2e-3, "{given} {own}");
-        let similarity = MultiSimilarityConfig::new().with_mining_epsilon(Some(0.1)).init();
+        let similarity = MultiSimilarityLossConfig::new().with_mining_epsilon(Some(0.1)).init();
         let mined = MultiSimilarityMiner::default().mine(&rows, &ids);
-        let given = number(similarity.forward_tuples(rows.clone(), &mined).total);
+        let given = number(similarity.forward_tuples(rows.clone(), &mined));
         let own = number(similarity.forward(rows.clone(), ids.clone()));
         prop_assert!((given - own).abs() <= 1e-3 * (1.0 + own), "{given} {own}");
     }
@@ -229,8 +229,10 @@ fn counts_of_sines() {
         };
         let tuples = miner.mine(&rows, &labels);
         assert_eq!(tuples.to_triplets().0.len(), count, "{selection:?}");
-        let loss = TripletConfig::new().with_reduction(Reduction::Mean).init();
-        let total = number(loss.forward_tuples(rows.clone(), &tuples).total);
+        let loss = TripletLossConfig::new()
+            .with_reduction(TupleReduction::Mean)
+            .init();
+        let total = number(loss.forward_tuples(rows.clone(), &tuples));
         approx::assert_relative_eq!(total, value, max_relative = 1e-5);
     }
     let pairs = MultiSimilarityMiner::default()
@@ -261,7 +263,7 @@ fn any_miner_with_any_loss() {
         for (name, loss) in losses() {
             let leaf = batch.tensor(&device, DType::F32).require_grad();
             let tuples = miner.mine(&leaf, &labels);
-            let total = loss.forward_tuples(leaf.clone(), &tuples).total;
+            let total = loss.forward_tuples(leaf.clone(), &tuples);
             let gradient = leaf.grad(&total.backward()).expect("on the graph");
             let norm = number(gradient.abs().sum());
             assert!(norm > 0.0 && norm.is_finite(), "{name} with {miner:?}");
@@ -269,6 +271,6 @@ fn any_miner_with_any_loss() {
     }
     let leaf = batch.tensor(&device, DType::F32).require_grad();
     let tuples = miners[0].mine(&leaf, &labels);
-    let terms = Contrastive::default().forward_tuples(leaf, &tuples);
+    let terms = ContrastiveLoss::default().forward_tuples_terms(leaf, &tuples);
     assert!(terms.get("positive").is_some());
 }

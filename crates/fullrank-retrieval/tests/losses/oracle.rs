@@ -2,8 +2,9 @@
 //! its slopes by differences of the fourth order.
 
 use fullrank_retrieval::{
-    AngularConfig, AngularPairs, ContrastiveConfig, Distance, LiftedStructureConfig,
-    MultiSimilarityConfig, NPairConfig, RankingLoss, SpreadOutConfig, TripletConfig, TripletMining,
+    AngularLossConfig, AngularPairs, ContrastiveLossConfig, Distance, LiftedStructureLossConfig,
+    MultiSimilarityLossConfig, NPairLossConfig, RankingLoss, SpreadOutConfig, TripletLossConfig,
+    TripletMining,
 };
 
 use crate::batches::Batch;
@@ -194,7 +195,9 @@ pub(crate) fn cases(normalize: bool) -> Vec<Case> {
         of_distances,
     };
     let triplet = |mining, margin, soft| -> Box<dyn RankingLoss> {
-        let config = TripletConfig::new().with_mining(mining).with_margin(margin);
+        let config = TripletLossConfig::new()
+            .with_mining(mining)
+            .with_margin(margin);
         Box::new(
             config
                 .with_soft_margin(soft)
@@ -203,7 +206,7 @@ pub(crate) fn cases(normalize: bool) -> Vec<Case> {
         )
     };
     use TripletMining::{BatchAll, BatchHard, SemiHard};
-    let contrastive_config = ContrastiveConfig::new().with_normalize(normalize);
+    let contrastive_config = ContrastiveLossConfig::new().with_normalize(normalize);
     let mut cases = vec![
         case(
             "contrastive",
@@ -232,7 +235,7 @@ pub(crate) fn cases(normalize: bool) -> Vec<Case> {
         case(
             "lifted structure",
             Box::new(
-                LiftedStructureConfig::new()
+                LiftedStructureLossConfig::new()
                     .with_margin(2.5)
                     .with_normalize(normalize)
                     .init(),
@@ -242,14 +245,14 @@ pub(crate) fn cases(normalize: bool) -> Vec<Case> {
         ),
         case(
             "n-pair",
-            Box::new(NPairConfig::new().with_normalize(normalize).init()),
+            Box::new(NPairLossConfig::new().with_normalize(normalize).init()),
             n_pair,
             false,
         ),
         case(
             "angular",
             Box::new(
-                AngularConfig::new()
+                AngularLossConfig::new()
                     .with_pairs(AngularPairs::All)
                     .with_normalize(normalize)
                     .init(),
@@ -260,7 +263,7 @@ pub(crate) fn cases(normalize: bool) -> Vec<Case> {
         case(
             "multi-similarity",
             Box::new(
-                MultiSimilarityConfig::new()
+                MultiSimilarityLossConfig::new()
                     .with_normalize(normalize)
                     .init(),
             ),
@@ -275,7 +278,7 @@ pub(crate) fn cases(normalize: bool) -> Vec<Case> {
         ),
     ];
     if normalize {
-        let config = ContrastiveConfig::new().with_squared_hinge(false);
+        let config = ContrastiveLossConfig::new().with_squared_hinge(false);
         let loss = config.with_distance(Distance::Cosine).init();
         cases.push(case(
             "contrastive cosine",

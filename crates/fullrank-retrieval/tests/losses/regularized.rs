@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device};
 use fullrank::{Regularizer, RegularizerConfig, SvMaxConfig};
-use fullrank_retrieval::{Pairs, RankingLoss, RegularizedConfig, TripletConfig};
+use fullrank_retrieval::{Pairs, RankingLoss, RegularizedConfig, TripletLossConfig};
 
 use crate::batches::{Batch, losses, number};
 
@@ -66,15 +66,12 @@ fn from_a_file_and_with_tuples() {
     let all = Pairs::from_labels(&batch.labels).into();
     let given = both.forward_tuples(rows.clone(), &all);
     let labelled = both.forward_terms(rows.clone(), batch.labels(&device));
-    let alone = TripletConfig::new()
+    let alone = TripletLossConfig::new()
         .with_mining(fullrank_retrieval::TripletMining::BatchAll)
         .init()
-        .with_regularizer(
-            "svmax",
-            Box::new(SvMaxConfig::new().with_weight(0.1).init()),
-        )
+        .with_regularizer("svmax", SvMaxConfig::new().with_weight(0.1).init())
         .forward(rows, batch.labels(&device));
-    for total in [given.total, labelled.total] {
+    for total in [given, labelled.total] {
         approx::assert_relative_eq!(number(total), number(alone.clone()), max_relative = 1e-5);
     }
     assert!(matches!(config.regularizer, RegularizerConfig::SvMax(_)));

@@ -1,9 +1,5 @@
 //! Configurations as JSON: any part of one, laid over the defaults.
 
-use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -47,40 +43,6 @@ pub fn parse(text: &str) -> Result<Value, RunError> {
 /// If it holds something that JSON has no word for.
 pub fn to_json(config: &impl Serialize) -> Result<String, RunError> {
     Ok(serde_json::to_string_pretty(config).map_err(settings)? + "\n")
-}
-
-/// What `init` makes. It panics on a hyper-parameter out of its range, as Burn's own configurations do; in a
-/// configuration that someone wrote, that is an error.
-///
-/// # Errors
-///
-/// If `init` panics, with its message.
-pub fn checked<T>(init: impl FnOnce() -> T) -> Result<T, RunError> {
-    thread_local! {
-        static CHECKING: Cell<bool> = const { Cell::new(false) };
-    }
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let told = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            if !CHECKING.get() {
-                told(panic);
-            }
-        }));
-    });
-    CHECKING.set(true);
-    let result = panic::catch_unwind(AssertUnwindSafe(init));
-    CHECKING.set(false);
-    result.map_err(|payload| {
-        let message = (payload.downcast_ref::<String>().cloned()).or_else(|| {
-            payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-        });
-        RunError::Settings {
-            problem: message.unwrap_or_else(|| "a hyper-parameter is out of its range".to_owned()),
-        }
-    })
 }
 
 fn settings(error: serde_json::Error) -> RunError {
@@ -143,20 +105,4 @@ fn known_only(given: &Value, known: &Value, path: &str) -> Result<(), RunError> 
 fn keys(object: &Map<String, Value>) -> String {
     let keys: Vec<&str> = object.keys().map(String::as_str).collect();
     keys.join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_init_is_an_error() {
-        assert_eq!(checked(|| 1).unwrap(), 1);
-        for _ in 0..2 {
-            let error = checked(|| panic!("eta must be above 0, got {}", -1)).unwrap_err();
-            assert_eq!(error.to_string(), "eta must be above 0, got -1");
-        }
-        let error = checked(|| panic!("no")).unwrap_err();
-        assert_eq!(error.to_string(), "no");
-    }
 }

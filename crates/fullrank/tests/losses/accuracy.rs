@@ -1,11 +1,11 @@
 //! SVMax against the exact spectrum, and its way out of a collapse.
 
 use burn::tensor::{DType, Device};
-use fullrank::{SvMaxConfig, SvMaxForm, SvMaxSolver, singular_values};
+use fullrank::{Solver, SvMaxConfig, SvMaxForm, singular_values};
 
 use crate::matrices::{Matrix, f64_device, number, on_host};
 
-fn linear(solver: SvMaxSolver) -> fullrank::SvMax {
+fn linear(solver: Solver) -> fullrank::SvMax {
     SvMaxConfig::paper()
         .with_form(SvMaxForm::Linear)
         .with_normalize(false)
@@ -14,7 +14,7 @@ fn linear(solver: SvMaxSolver) -> fullrank::SvMax {
 }
 
 /// Each solver with `c`, its smoothing as a share of the lower bound.
-const SOLVERS: [(SvMaxSolver, f64); 2] = [(SvMaxSolver::Host, 1e-4), (SvMaxSolver::Device, 8e-4)];
+const SOLVERS: [(Solver, f64); 2] = [(Solver::Host, 1e-4), (Solver::Device, 8e-4)];
 
 const SHAPES: [(usize, usize); 4] = [(144, 128), (48, 48), (100, 24), (24, 100)];
 
@@ -224,7 +224,7 @@ fn random_embeddings() {
 #[test]
 fn evenly_down_to_zero() {
     let device = Device::default();
-    let host = linear(SvMaxSolver::Host);
+    let host = linear(Solver::Host);
     for (rows, dims, zeros) in [
         (100usize, 100usize, 0usize),
         (160, 160, 0),
@@ -261,9 +261,9 @@ fn the_device_chooses_the_solver() {
     let [host, by_device] = SOLVERS.map(|(solver, _)| value(solver, &device));
     assert_ne!(host, by_device);
     let on_cpu = !matches!(std::env::var("BURN_DEVICE").as_deref(), Ok("wgpu"));
-    let chosen = value(SvMaxSolver::Auto, &device);
+    let chosen = value(Solver::Auto, &device);
     assert_eq!(chosen, if on_cpu { host } else { by_device });
-    assert_eq!(value(SvMaxSolver::Auto, &device.autodiff()), chosen);
+    assert_eq!(value(Solver::Auto, &device.autodiff()), chosen);
 }
 
 /// Same input, same bits.
@@ -272,7 +272,7 @@ fn the_host_solver_repeats_itself() {
     let device = Device::default();
     let tensor = Matrix::normal(150, 130, 4).tensor(&device, DType::F32);
     let run = || {
-        let evaluation = linear(SvMaxSolver::Host).evaluate(tensor.clone());
+        let evaluation = linear(Solver::Host).evaluate(tensor.clone());
         let [coefficients] = evaluation.coefficients.expect("with gradient");
         (number(evaluation.value), Matrix::from(coefficients).entries)
     };
@@ -310,7 +310,7 @@ fn recovers_from_rank_one() {
         for ((config, scale), (solver, _)) in
             configs.flat_map(|case| SOLVERS.map(|solver| (case.clone(), solver)))
         {
-            if solver == SvMaxSolver::Host && !on_host() {
+            if solver == Solver::Host && !on_host() {
                 continue;
             }
             let svmax = config.with_solver(solver).init();

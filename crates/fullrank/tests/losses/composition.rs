@@ -1,7 +1,7 @@
 //! Sums and attachments with a user's own regularizer: value and gradient are those of its formula.
 
 use burn::tensor::{DType, Device, Tensor};
-use fullrank::{Evaluation, Regularizer, RegularizerSum, SvMaxConfig, Terms, VarianceConfig};
+use fullrank::{Regularizer, RegularizerSum, Surrogate, SvMaxConfig, Terms, VarianceConfig};
 
 use crate::matrices::{Matrix, f64_device, number};
 
@@ -43,8 +43,8 @@ impl Regularizer for Whole {
         Terms::new(energy.clone()).with("energy", energy)
     }
 
-    fn evaluate(&self, embeddings: Tensor<2>) -> Evaluation<1> {
-        Evaluation {
+    fn evaluate(&self, embeddings: Tensor<2>) -> Surrogate<1> {
+        Surrogate {
             value: energy(embeddings.clone()),
             coefficients: (self.0 == Way::Coefficients).then(|| [embeddings * 2.0]),
         }
@@ -228,19 +228,17 @@ fn sums_in_half_precision() {
 /// The second of a name has another, which none of the others has.
 #[test]
 fn names_of_a_sum() {
-    let sum = RegularizerSum::new(
-        ["a", "a", "a-2", "a"]
-            .map(|name| (name.to_owned(), Box::new(VarianceConfig::new().init()) as _))
-            .into(),
-    );
+    let variance = VarianceConfig::new().init();
+    let sum = RegularizerSum::new(["a", "a", "a-2", "a"].map(|name| (name, variance.clone())));
     let e = Matrix::normal(6, 4, 7).tensor(&Device::default(), DType::F32);
     let terms = sum.forward_terms(e);
     let names: Vec<&str> = terms.iter().map(|(name, _)| name).collect();
     let expected = ["a.variance", "a-3.variance", "a-2.variance", "a-4.variance"];
     assert_eq!(names, expected);
+    assert_eq!(sum.term_names(), expected);
 }
 
-fn whole() -> Evaluation<1> {
+fn whole() -> Surrogate<1> {
     let e = Matrix::normal(24, 10, 1).tensor(&Device::default(), DType::F32);
     SvMaxConfig::new().init().evaluate(e)
 }

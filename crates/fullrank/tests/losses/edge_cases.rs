@@ -1,7 +1,9 @@
 //! Input no training should see, and some does.
 
 use burn::tensor::{DType, Device, Tensor};
-use fullrank::{RegularizerConfig, SvMax, SvMaxConfig, SvMaxForm, SvMaxSolver, VarianceConfig};
+use fullrank::{
+    Regularizer, RegularizerConfig, Solver, SvMax, SvMaxConfig, SvMaxForm, VarianceConfig,
+};
 
 use crate::matrices::{Loss, Matrix, f64_device, number, regimes};
 
@@ -68,7 +70,7 @@ fn only_a_row_of_zeros_counts_as_zero() {
     }
 }
 
-const SOLVERS: [SvMaxSolver; 2] = [SvMaxSolver::Host, SvMaxSolver::Device];
+const SOLVERS: [Solver; 2] = [Solver::Host, Solver::Device];
 
 /// Types with a device for them and factors whose squares they cannot hold.
 fn sizes() -> [(DType, Device, [f64; 4]); 2] {
@@ -255,7 +257,7 @@ fn complete_collapse_by_its_terms() {
         number(fullrank::Covariance::default().forward(e.tensor(&device, DType::F32))),
         0.0
     );
-    let barlow = fullrank::BarlowTwins::default();
+    let barlow = fullrank::BarlowTwinsLoss::default();
     let leaf = e
         .tensor(&device.clone().autodiff(), DType::F32)
         .require_grad();
@@ -278,9 +280,9 @@ fn a_regularizer_of_the_users() {
             let loss = self.forward(embeddings);
             fullrank::Terms::new(loss.clone()).with("mean_square", loss)
         }
-        fn evaluate(&self, embeddings: Tensor<2>) -> fullrank::Evaluation<1> {
+        fn evaluate(&self, embeddings: Tensor<2>) -> fullrank::Surrogate<1> {
             let factor = 2.0 / embeddings.shape().num_elements() as f64;
-            fullrank::Evaluation {
+            fullrank::Surrogate {
                 value: self.forward(embeddings.clone()),
                 coefficients: Some([embeddings.mul_scalar(factor)]),
             }
@@ -435,7 +437,7 @@ fn an_empty_batch() {
 fn views_of_different_shape() {
     let device = Device::default();
     let [a, b] = [3, 4].map(|rows| Tensor::<2>::zeros([rows, 2], &device));
-    let _ = fullrank::VicReg::default().forward(a, b);
+    let _ = fullrank::VicRegLoss::default().forward(a, b);
 }
 
 #[test]
@@ -510,8 +512,8 @@ fn display() {
         "SvMax {weight: 0.3, form: Bounded, normalize: true, solver: Auto, norm_floor: 1.0}"
     );
     assert_eq!(
-        fullrank::VicReg::default().to_string(),
-        "VicReg {invariance_weight: 25.0, variance_weight: 25.0, covariance_weight: 1.0, \
-         margin: 1.0, epsilon: 0.0001, scaling: Official}"
+        fullrank::VicRegLoss::default().to_string(),
+        "VicRegLoss {invariance_weight: 25.0, variance_weight: 25.0, covariance_weight: 1.0, \
+         margin: 1.0, epsilon: 0.0001, scaling: Official, solver: Auto}"
     );
 }

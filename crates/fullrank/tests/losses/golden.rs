@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Device};
 use fullrank::{
-    BarlowTwinsConfig, Bounds, SvMaxConfig, SvMaxForm, SvMaxSolver, VarianceCovariance,
-    VicRegConfig, VicRegScaling,
+    BarlowTwinsLossConfig, Bounds, Solver, SvMaxConfig, SvMaxForm, VarianceCovariance,
+    VicRegLossConfig, VicRegScaling,
 };
 
 use crate::matrices::{Matrix, f64_device, number};
@@ -37,7 +37,7 @@ fn assert_value(expected: f64, value: impl Fn(&Device, DType) -> f64) {
 /// SVMax where singular values are zero: above the exact value by the documented smoothing,
 /// `delta = c L` for each of them.
 fn assert_smoothed(exact: f64, zeros: usize, lower: f64, rank: usize, e: &Matrix) {
-    for (solver, share) in [(SvMaxSolver::Host, 1e-4), (SvMaxSolver::Device, 8e-4)] {
+    for (solver, share) in [(Solver::Host, 1e-4), (Solver::Device, 8e-4)] {
         let smoothed = exact + zeros as f64 * share * lower / rank as f64;
         for (device, dtype) in [(f64_device(), DType::F64), (Device::default(), DType::F32)] {
             let svmax = SvMaxConfig::new().with_solver(solver).init();
@@ -72,7 +72,7 @@ fn mean_singular_value(e: &Matrix, device: &Device, dtype: DType) -> f64 {
 fn vicreg_conventions() {
     let loss = |scaling: VicRegScaling| {
         move |device: &Device, dtype| {
-            let vicreg = VicRegConfig::new().with_scaling(scaling).init();
+            let vicreg = VicRegLossConfig::new().with_scaling(scaling).init();
             number(vicreg.forward(sine().tensor(device, dtype), cosine().tensor(device, dtype)))
         }
     };
@@ -100,7 +100,7 @@ fn vicreg_is_invariance_and_two_regularizers() {
     let parts = number((x.clone() - y.clone()).square().mean()) * 25.0
         + number(single.forward(x.clone()))
         + number(single.forward(y.clone()));
-    let whole = number(VicRegConfig::new().init().forward(x, y));
+    let whole = number(VicRegLossConfig::new().init().forward(x, y));
     approx::assert_relative_eq!(whole, parts, max_relative = 1e-12);
 }
 
@@ -109,7 +109,7 @@ fn vicreg_is_invariance_and_two_regularizers() {
 fn vicreg_terms_by_convention() {
     let device = f64_device();
     let terms = |scaling| {
-        let vicreg = VicRegConfig::new().with_scaling(scaling).init();
+        let vicreg = VicRegLossConfig::new().with_scaling(scaling).init();
         let terms = vicreg.forward_terms(
             sine().tensor(&device, DType::F64),
             cosine().tensor(&device, DType::F64),
@@ -258,7 +258,7 @@ fn barlow_twins_by_hand() {
         }
     }
     assert_value(on + 0.005 * off, |device, dtype| {
-        let barlow = BarlowTwinsConfig::new().init();
+        let barlow = BarlowTwinsLossConfig::new().init();
         number(barlow.forward(sine().tensor(device, dtype), cosine().tensor(device, dtype)))
     });
 }

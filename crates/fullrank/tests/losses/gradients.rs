@@ -1,7 +1,7 @@
 //! Every gradient against finite differences, in f64, and on the default device against those.
 
 use burn::tensor::{DType, Device};
-use fullrank::{SvMaxConfig, SvMaxForm, SvMaxSolver};
+use fullrank::{Solver, SvMaxConfig, SvMaxForm};
 
 use crate::matrices::{Loss, Matrix, f64_device, number, regimes};
 
@@ -152,7 +152,7 @@ fn short_rows_of_svmax_have_the_gradient_of_the_floor() {
     };
     let e = Matrix::from_fn(8, 5, scaled);
     for form in [SvMaxForm::Bounded, SvMaxForm::Linear, SvMaxForm::Normalized] {
-        for solver in [SvMaxSolver::Host, SvMaxSolver::Device] {
+        for solver in [Solver::Host, Solver::Device] {
             let paper = SvMaxConfig::paper().with_form(form).with_solver(solver);
             let evaluate = |floor: f64| {
                 let svmax = paper.clone().with_norm_floor(floor).init();

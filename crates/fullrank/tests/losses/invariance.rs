@@ -114,8 +114,8 @@ proptest! {
     fn views_are_exchangeable(rows in 1..10usize, dims in 1..14usize, seed in any::<u64>()) {
         let device = f64_device();
         let [a, b] = [0, 1].map(|k| Matrix::normal(rows, dims, seed ^ k).tensor(&device, DType::F64));
-        let vicreg = fullrank::VicReg::default();
-        let barlow = fullrank::BarlowTwins::default();
+        let vicreg = fullrank::VicRegLoss::default();
+        let barlow = fullrank::BarlowTwinsLoss::default();
         let pairs = [
             (vicreg.forward(a.clone(), b.clone()), vicreg.forward(b.clone(), a.clone())),
             (barlow.forward(a.clone(), b.clone()), barlow.forward(b, a)),
@@ -133,7 +133,7 @@ fn barlow_twins_ignores_affine_changes() {
     let device = f64_device();
     let e = Matrix::normal(16, 5, 1).tensor(&device, DType::F64);
     let other = Matrix::normal(16, 5, 2).tensor(&device, DType::F64);
-    let barlow = fullrank::BarlowTwins::default();
+    let barlow = fullrank::BarlowTwinsLoss::default();
     let before = number(barlow.forward(e.clone(), other.clone()));
     let after = number(barlow.forward(e.mul_scalar(2.0).add_scalar(4.0), other));
     approx::assert_relative_eq!(before, after, max_relative = 1e-4);

@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod composition;
+mod configuration;
 mod edge_cases;
 mod golden;
 mod gradients;

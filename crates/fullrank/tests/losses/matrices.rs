@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use fullrank::{
-    BarlowTwinsConfig, Covariance, Evaluation, SvMax, SvMaxConfig, SvMaxForm, SvMaxSolver, Terms,
-    Variance, VarianceCovariance, VicRegConfig, VicRegScaling,
+    BarlowTwinsLossConfig, Covariance, Solver, Surrogate, SvMax, SvMaxConfig, SvMaxForm, Terms,
+    Variance, VarianceCovariance, VicRegLossConfig, VicRegScaling,
 };
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -179,8 +179,8 @@ enum Kind {
     Covariance(Covariance),
     Both(VarianceCovariance),
     /// The other view is fixed, and so is the side the argument takes.
-    VicReg(fullrank::VicReg, Matrix, usize),
-    BarlowTwins(fullrank::BarlowTwins, Matrix, usize),
+    VicReg(fullrank::VicRegLoss, Matrix, usize),
+    BarlowTwins(fullrank::BarlowTwinsLoss, Matrix, usize),
 }
 
 impl Loss {
@@ -195,16 +195,16 @@ impl Loss {
                     .init(),
             )
         };
-        let (host, device) = (SvMaxSolver::Host, SvMaxSolver::Device);
+        let (host, device) = (Solver::Host, Solver::Device);
         let other = |seed| Matrix::normal(rows, dims, seed);
         let vicreg = |scaling, seed, side| {
             Kind::VicReg(
-                VicRegConfig::new().with_scaling(scaling).init(),
+                VicRegLossConfig::new().with_scaling(scaling).init(),
                 other(seed),
                 side,
             )
         };
-        let barlow = |side| Kind::BarlowTwins(BarlowTwinsConfig::new().init(), other(17), side);
+        let barlow = |side| Kind::BarlowTwins(BarlowTwinsLossConfig::new().init(), other(17), side);
         [
             ("svmax bounded", svmax(SvMaxForm::Bounded, true, host)),
             ("svmax linear", svmax(SvMaxForm::Linear, true, host)),
@@ -281,7 +281,7 @@ impl Loss {
 
     /// The coefficients of the matrix that varies.
     pub(crate) fn coefficients(&self, e: Tensor<2>) -> Tensor<2> {
-        fn side<const N: usize>(evaluation: Evaluation<N>, side: usize) -> Tensor<2> {
+        fn side<const N: usize>(evaluation: Surrogate<N>, side: usize) -> Tensor<2> {
             evaluation.coefficients.expect("asked for the gradient")[side].clone()
         }
         match &self.kind {

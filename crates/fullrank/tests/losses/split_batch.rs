@@ -1,7 +1,7 @@
 //! A batch in parts has the gradient of the whole.
 
 use burn::tensor::{DType, Device};
-use fullrank::{RegularizerConfig, SvMaxConfig, VarianceCovarianceConfig, VicReg};
+use fullrank::{Regularizer, RegularizerConfig, SvMaxConfig, VarianceCovarianceConfig, VicRegLoss};
 
 use crate::matrices::{Matrix, number};
 
@@ -55,7 +55,7 @@ fn parts_add_up_to_the_whole() {
 fn two_views_in_parts() {
     let device = Device::default();
     let [a, b] = [3, 4].map(|seed| Matrix::normal(12, 20, seed));
-    let vicreg = VicReg::default();
+    let vicreg = VicRegLoss::default();
     let evaluation = vicreg.evaluate(a.tensor(&device, DType::F32), b.tensor(&device, DType::F32));
 
     let leaf = a

@@ -5,8 +5,8 @@ use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{DType, Device, Tensor};
 #[cfg(feature = "capture")]
-use fullrank::SvMaxSolver;
-use fullrank::{SvMaxConfig, VicReg};
+use fullrank::Solver;
+use fullrank::{SvMaxConfig, VicRegLoss};
 
 use crate::matrices::{Matrix, number, on_host};
 
@@ -176,7 +176,7 @@ fn a_small_network_learns_by_vicreg() {
             .zip(&Matrix::normal(40, 12, seed), |x, noise| x + 0.2 * noise);
         noisy.tensor(&device, DType::F32)
     };
-    let vicreg = VicReg::default();
+    let vicreg = VicRegLoss::default();
     let mut mlp = Mlp::new(&device);
     let (first, second) = (view(5), view(6));
     let loss = |mlp: &Mlp| number(vicreg.forward(mlp.embed(&first), mlp.embed(&second)));
@@ -195,7 +195,7 @@ fn a_small_network_learns_by_vicreg() {
 #[cfg(feature = "capture")]
 #[test]
 fn nothing_is_read_back_from_the_device() {
-    let operations = |solver: SvMaxSolver, all: bool| {
+    let operations = |solver: Solver, all: bool| {
         let device = Device::capture();
         let captured = device.capture_scope(|scope| {
             let input = Matrix::normal(24, 16, 7).tensor(&device, DType::F32);
@@ -205,8 +205,8 @@ fn nothing_is_read_back_from_the_device() {
             let mut coefficients = vec![svmax.evaluate(e.clone()).coefficients.unwrap()[0].clone()];
             if all {
                 let other = e.clone().neg().add_scalar(1.0);
-                let vicreg = VicReg::default().evaluate(e.clone(), other.clone());
-                let barlow = fullrank::BarlowTwins::default().evaluate(e, other);
+                let vicreg = VicRegLoss::default().evaluate(e.clone(), other.clone());
+                let barlow = fullrank::BarlowTwinsLoss::default().evaluate(e, other);
                 coefficients.extend(vicreg.coefficients.unwrap());
                 coefficients.extend(barlow.coefficients.unwrap());
             }
@@ -215,9 +215,9 @@ fn nothing_is_read_back_from_the_device() {
         });
         captured.expect("a capture").graph.operations.len()
     };
-    let by_products = operations(SvMaxSolver::Device, true);
+    let by_products = operations(Solver::Device, true);
     assert!(by_products > 50, "{by_products} operations");
-    assert_eq!(operations(SvMaxSolver::Auto, true), by_products);
-    let host = std::panic::catch_unwind(|| operations(SvMaxSolver::Host, false));
+    assert_eq!(operations(Solver::Auto, true), by_products);
+    let host = std::panic::catch_unwind(|| operations(Solver::Host, false));
     assert!(host.is_err(), "the host solver cannot have read the batch");
 }
