@@ -33,8 +33,7 @@ impl LarsConfig {
     ///
     /// # Panics
     ///
-    /// If `momentum` is outside `[0, 1)`, `eta` is not above zero, or `weight_decay` is negative;
-    /// also if one of them is not finite.
+    /// If [`check`](Self::check) finds an error.
     pub fn init(&self) -> ModuleOptimizer {
         self.build().into()
     }
@@ -43,7 +42,8 @@ impl LarsConfig {
     ///
     /// # Errors
     ///
-    /// As [`init`](Self::init).
+    /// If `momentum` is outside `[0, 1)`, `eta` is not above zero, or `weight_decay` is negative;
+    /// also if one of them is not finite.
     pub fn check(&self) -> Result<(), HyperParameterError> {
         require((0.0..1.0).contains(&self.momentum), || {
             format!("LARS momentum must be in [0, 1), got {}", self.momentum)

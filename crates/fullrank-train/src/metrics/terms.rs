@@ -37,6 +37,13 @@ impl TermsInput {
     }
 }
 
+/// The terms of a loss of fullrank, without its total.
+impl From<&fullrank::Terms> for TermsInput {
+    fn from(terms: &fullrank::Terms) -> Self {
+        Self::new(terms.iter().map(|(name, term)| (name, term.clone())))
+    }
+}
+
 /// A named term of a loss, such as `"variance"`; its epoch value is the mean over the batches.
 ///
 /// A step whose [`TermsInput`] lacks the term has no value.

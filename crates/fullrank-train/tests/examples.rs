@@ -1,0 +1,76 @@
+//! Runs the examples, as a user would, and looks at what they print.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// What an example did; `cargo test` builds the examples before it runs the tests.
+fn run(example: &str, arguments: &[&str]) -> Output {
+    let test = std::env::current_exe().expect("a test has a path");
+    let folder = test
+        .parent()
+        .and_then(|deps| deps.parent())
+        .expect("target/PROFILE/deps");
+    let path: PathBuf = folder.join("examples").join(example);
+    let output = Command::new(&path).args(arguments).output();
+    output.unwrap_or_else(|error| panic!("{}: {error}; build it with --examples", path.display()))
+}
+
+fn stdout(example: &str, arguments: &[&str]) -> String {
+    let output = run(example, arguments);
+    assert!(
+        output.status.success(),
+        "{example}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The numbers in a text, in their order.
+fn numbers(text: &str) -> Vec<f64> {
+    let words = text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-'));
+    words.filter_map(|word| word.parse().ok()).collect()
+}
+
+#[test]
+fn vicreg_and_barlow_twins() {
+    for (loss, terms) in [
+        ("vicreg", ["variance", "covariance"]),
+        ("barlow-twins", ["invariance", "redundancy"]),
+    ] {
+        let output = stdout("vicreg", &["2", loss]);
+        let lines: Vec<&str> = output.lines().collect();
+        assert_eq!(lines.len(), 4, "{output}");
+        assert!(terms.iter().all(|term| lines[2].contains(term)), "{output}");
+        // 20-NN and linear accuracy of ten classes, well above chance.
+        let trained = numbers(lines[3]);
+        assert!(
+            trained
+                .iter()
+                .skip(1)
+                .all(|&accuracy| (0.4..1.0).contains(&accuracy)),
+            "{output}"
+        );
+    }
+    let output = run("vicreg", &["1", "vicregg"]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && error.contains("expected `vicreg` or `barlow-twins`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn live_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let output = stdout("live_metrics", &[path]);
+    for metric in [
+        "Dead dimensions",
+        "Effective rank",
+        "Mean singular value",
+        "svmax.penalty",
+    ] {
+        assert_eq!(output.matches(metric).count(), 2, "{metric} in {output}");
+    }
+    assert!(folder.path().join("valid/epoch-4").is_dir());
+}
