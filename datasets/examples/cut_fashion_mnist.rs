@@ -1,7 +1,7 @@
 //! Cuts the Fashion-MNIST files that ship with this crate from the full set.
 //!
 //! ```text
-//! cargo run --release -p datasets --example cut_fashion_mnist -- \
+//! cargo run --release -p fullrank-datasets --example cut_fashion_mnist -- \
 //!     /usr/share/datasets/fashion-mnist datasets/data/fashion-mnist-mini
 //! ```
 
@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use datasets::{ImageSet, fashion_mnist, idx};
+use fullrank_datasets::{ImageSet, fashion_mnist, idx};
 use flate2::{Compression, GzBuilder};
 
 const TRAIN_PER_CLASS: usize = 600;

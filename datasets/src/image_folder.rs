@@ -53,7 +53,7 @@ pub struct ImageFolderOptions {
 /// Every loader takes one, or the shape alone, with which a bad image is an error.
 ///
 /// ```
-/// use datasets::image_folder::{ImageFolderOptions, LoadOptions};
+/// use fullrank_datasets::image_folder::{ImageFolderOptions, LoadOptions};
 ///
 /// let shape = ImageFolderOptions { height: 64, width: 64, channels: 3 };
 /// let options: LoadOptions = shape.skipping_bad_images();

@@ -37,8 +37,3 @@ pub mod internals {
 /// The tests inside the crate share the embeddings of those outside, which name it.
 #[cfg(test)]
 extern crate self as fullrank;
-
-/// The code of the repository's README, compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-pub struct Readme;

@@ -6,9 +6,9 @@
 //! npm install --prefix DIR --ignore-scripts --no-save @iconify-json/emojione@1.2.3 \
 //!     @iconify-json/fluent-emoji-flat@1.2.6 @iconify-json/fxemoji@1.2.2 @iconify-json/noto@1.2.9 \
 //!     @iconify-json/noto-v1@1.2.5 @iconify-json/twemoji@1.2.5 @iconify-json/openmoji@1.2.29
-//! cargo run --release -p datasets --example prepare_emoji -- \
+//! cargo run --release -p fullrank-datasets --example prepare_emoji -- \
 //!     DIR/node_modules datasets/data/emoji-mini
-//! cargo run --release -p datasets --example prepare_emoji -- \
+//! cargo run --release -p fullrank-datasets --example prepare_emoji -- \
 //!     DIR/node_modules emoji-64 --openmoji --min-drawings 5 --side 64
 //! ```
 
@@ -99,7 +99,7 @@ fn prepare(packages: &[Package], min_drawings: usize, side: u32) -> Result<Vec<N
 mod tests {
     use std::path::Path;
 
-    use datasets::emoji;
+    use fullrank_datasets::emoji;
 
     use super::*;
 

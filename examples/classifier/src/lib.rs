@@ -8,3 +8,8 @@ pub mod model;
 pub mod report;
 pub mod run;
 pub mod training;
+
+/// The code of the repository's README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
