@@ -10,8 +10,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use fullrank_datasets::{ImageSet, fashion_mnist, idx};
 use flate2::{Compression, GzBuilder};
+use fullrank_datasets::{ImageSet, fashion_mnist, idx};
 
 const TRAIN_PER_CLASS: usize = 600;
 const TEST_PER_CLASS: usize = 100;

@@ -15,7 +15,7 @@ pub enum Distance {
     Euclidean,
     /// `|x - y|^2`.
     SquaredEuclidean,
-    /// `1 - <x, y> / (|x| |y|)`, between 0 and 2, whether the rows are normalised first or not; a
+    /// `1 - <x, y> / (|x| |y|)`, between 0 and 2, whether the rows are normalized first or not; a
     /// margin `m` on the similarity is the margin `1 - m` on this distance. A row of zeros has the
     /// distance 1 to every row.
     Cosine,

@@ -98,7 +98,7 @@ impl LarsConfig {
 /// times that, whatever the size of its gradient. So rates are far larger than those of Adam: VICReg's is
 /// 0.2 times the batch size over 256, after a warm-up; 1e-3 hardly trains.
 ///
-/// Tensors of one dimension (biases, normalisation scales) get neither weight decay nor the trust
+/// Tensors of one dimension (biases, normalization scales) get neither weight decay nor the trust
 /// ratio: for them `mu = momentum * mu + grad`. The norms stay on the device; a step reads nothing
 /// back. The state of a parameter is `mu`, saved with the optimizer's record.
 ///

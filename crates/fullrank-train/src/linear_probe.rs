@@ -22,7 +22,7 @@ pub struct LinearProbeConfig {
     /// Steps of L-BFGS at most, each over the whole training set. Default: `500`.
     #[config(default = 500)]
     pub steps: usize,
-    /// Weight of half the squared norm of the weights, on standardised features; zero or above.
+    /// Weight of half the squared norm of the weights, on standardized features; zero or above.
     /// Default: `1e-3`.
     #[config(default = 1e-3)]
     pub weight_decay: f64,
@@ -61,7 +61,7 @@ impl LinearProbeConfig {
 
     /// Fits the probe.
     ///
-    /// Minimises, from zero, with `x` the features standardised by their mean and standard
+    /// Minimizes, from zero, with `x` the features standardized by their mean and standard
     /// deviation over the training set:
     ///
     /// ```text
@@ -100,7 +100,7 @@ impl LinearProbeConfig {
         }
 
         let features = features.clone().without_autodiff();
-        let (mean, scale) = standardisation(&features);
+        let (mean, scale) = standardization(&features);
         let mut problem = Problem {
             features: features.sub(mean.clone()).mul(scale.clone()),
             labels,
@@ -108,7 +108,7 @@ impl LinearProbeConfig {
             weight_decay: self.weight_decay,
             logits: vec![0.0; rows * classes],
         };
-        let solution = problem.minimise(dimension, self.steps, self.tolerance);
+        let solution = problem.minimize(dimension, self.steps, self.tolerance);
 
         let device = mean.device();
         let (weight, bias) = solution.parameters.split_at(dimension * classes);
@@ -222,7 +222,7 @@ fn to_tensor(values: &[f64], shape: [usize; 2], device: &Device) -> Tensor<2> {
 
 /// The mean of each feature and one over its standard deviation, 0 where the feature is constant.
 /// Both are `[1, d]`.
-fn standardisation(features: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+fn standardization(features: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
     let mean = features.clone().mean_dim(0);
     let deviation = features
         .clone()
@@ -262,7 +262,7 @@ struct Solution {
 
 /// The objective of the fit at the point that its logits are those of.
 struct Problem<'a> {
-    /// Standardised, `[n, d]`.
+    /// Standardized, `[n, d]`.
     features: Tensor<2>,
     labels: &'a [usize],
     classes: usize,
@@ -276,7 +276,7 @@ impl Problem<'_> {
     ///
     /// The logits are linear in the parameters, so that a line search needs those of the direction
     /// once and no further product with the features.
-    fn minimise(&mut self, dimension: usize, steps: usize, tolerance: f64) -> Solution {
+    fn minimize(&mut self, dimension: usize, steps: usize, tolerance: f64) -> Solution {
         let weights = dimension * self.classes;
         let mut parameters = vec![0.0; weights + self.classes];
         let (mut loss, mut gradient) = self.evaluate(&parameters[..weights]);
@@ -407,7 +407,7 @@ impl Problem<'_> {
                 10.0 * step
             };
         }
-        // Below the minimiser the objective is still lower than at the start.
+        // Below the minimizer the objective is still lower than at the start.
         (low > 0.0).then_some(low)
     }
 

@@ -160,7 +160,7 @@ impl Worker {
 
     /// Milliseconds of the whole loss and of its parts: the Gram matrix on the smaller side and the
     /// product of the embeddings with a matrix of that size, for all views together (by faer, one
-    /// triangle of the Gram matrix; by the device, all of it); one Cholesky factorisation with
+    /// triangle of the Gram matrix; by the device, all of it); one Cholesky factorization with
     /// inverse by faer.
     fn profile(&self, name: &str) -> Value {
         let loss = loss(name);
@@ -279,7 +279,7 @@ fn svmax(solver: Solver) -> Loss {
     Box::new(move |views| loss.forward(views[0].clone()))
 }
 
-/// Cholesky factorisation and inverse of a positive definite matrix.
+/// Cholesky factorization and inverse of a positive definite matrix.
 fn inverse_of(size: usize, par: Par) -> impl FnMut() {
     let matrix = Mat::<f32>::from_fn(size, size, |i, j| {
         if i == j {

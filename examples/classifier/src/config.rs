@@ -65,7 +65,7 @@ pub struct Weights {
 pub enum Method {
     /// Nothing
     None,
-    /// The mean singular value of the penultimate layer is maximised (SVMax)
+    /// The mean singular value of the penultimate layer is maximized (SVMax)
     Svmax,
     /// Variance and covariance of the penultimate layer (VICReg's terms for one view)
     VarianceCovariance,

@@ -158,7 +158,7 @@ impl LossName {
 pub enum RegularizerName {
     /// Nothing
     None,
-    /// The mean singular value of the batch is maximised (SVMax)
+    /// The mean singular value of the batch is maximized (SVMax)
     Svmax,
     /// Every dimension keeps its standard deviation (VICReg without covariance)
     Variance,

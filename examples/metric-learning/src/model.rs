@@ -59,7 +59,7 @@ pub struct MetricLearning {
 }
 
 impl MetricLearning {
-    /// The network with what it is to minimise.
+    /// The network with what it is to minimize.
     pub fn new(embedder: Embedder, objective: Objective) -> Self {
         Self {
             embedder,

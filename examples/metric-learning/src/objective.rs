@@ -1,4 +1,4 @@
-//! What is minimised: a ranking loss, and what stands beside it.
+//! What is minimized: a ranking loss, and what stands beside it.
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -29,7 +29,7 @@ enum Beside {
 
 /// A loss and its two parts, all on one graph, each `[1]`.
 pub struct Loss {
-    /// What is minimised.
+    /// What is minimized.
     pub total: Tensor<1>,
     /// The ranking loss.
     pub ranking: Tensor<1>,

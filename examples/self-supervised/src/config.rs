@@ -57,7 +57,7 @@ pub struct RunConfig {
 pub enum Method {
     /// Nothing: the two embeddings of an image are pulled together, and that is all
     None,
-    /// The mean singular value of the batch is maximised (SVMax)
+    /// The mean singular value of the batch is maximized (SVMax)
     Svmax,
     /// Every dimension keeps its standard deviation (VICReg without covariance)
     Variance,

@@ -32,7 +32,7 @@ impl Cost {
 
     /// Measures them on a batch of training images.
     ///
-    /// The statistics of the model's normalisation layers take part in the steps: do not use it
+    /// The statistics of the model's normalization layers take part in the steps: do not use it
     /// afterwards.
     pub fn measure(
         config: &RunConfig,

@@ -1,4 +1,4 @@
-//! What each method minimises: the two embeddings of an image come together, and something keeps
+//! What each method minimizes: the two embeddings of an image come together, and something keeps
 //! the batch from collapsing.
 
 use burn::tensor::Tensor;
@@ -38,7 +38,7 @@ pub enum Objective {
 
 /// A loss and its named terms, all on one graph.
 pub struct Loss {
-    /// What is minimised, `[1]`.
+    /// What is minimized, `[1]`.
     pub total: Tensor<1>,
     /// The unweighted terms.
     pub terms: Vec<(&'static str, Tensor<1>)>,

@@ -18,7 +18,7 @@ use crate::kernel::{Kernel, KernelMatrix};
 #[setters(prefix = "with_")]
 pub struct NPairLossConfig {
     /// The weight of the mean squared norm of the rows as they are given, for use without
-    /// normalisation. Default: `0.0`
+    /// normalization. Default: `0.0`
     pub l2_weight: f64,
     /// Whether the rows are divided by their 2-norm first. Default: `true`
     pub normalize: bool,

@@ -160,7 +160,7 @@ fn n_pair() {
 /// sum(torch.log1p(sum(f(A[i], P[i], P[j]) for j in k if j != i)) for i in k) / 3  # 4.744601150588978
 /// ```
 ///
-/// Not pytorch-metric-learning's AngularLoss, which in 2.8.1 normalises anchors and positives but not
+/// Not pytorch-metric-learning's AngularLoss, which in 2.8.1 normalizes anchors and positives but not
 /// negatives.
 #[test]
 fn angular() {

@@ -37,7 +37,7 @@ impl EmbeddingFigure for MeanSingularValue {
 
 /// The effective rank of the batch: RankMe, `exp(-sum p_k ln p_k)` with `p_k = s_k / sum s`, of the
 /// *singular values* (not the eigenvalues of the covariance) of the embeddings as they are, neither
-/// centred nor normalised (Garrido et al. 2023). It lies between 1, full collapse, and `min(b, d)`.
+/// centred nor normalized (Garrido et al. 2023). It lies between 1, full collapse, and `min(b, d)`.
 #[derive(Clone, Debug)]
 pub struct EffectiveRank;
 

@@ -180,7 +180,7 @@ impl<'a> Embedding<'a> {
         let rows = self.sample(CORRELATED);
         let columns: Vec<Option<Vec<f64>>> = dimensions
             .iter()
-            .map(|&j| standardised(rows.iter().map(|&i| f64::from(self.row(i)[j]))))
+            .map(|&j| standardized(rows.iter().map(|&i| f64::from(self.row(i)[j]))))
             .collect();
         let values = columns
             .iter()
@@ -300,7 +300,7 @@ impl<'a> Embedding<'a> {
 }
 
 /// `values` minus their mean, of length one; none if they do not vary.
-fn standardised(values: impl Iterator<Item = f64>) -> Option<Vec<f64>> {
+fn standardized(values: impl Iterator<Item = f64>) -> Option<Vec<f64>> {
     let values: Vec<f64> = values.collect();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let centred: Vec<f64> = values.iter().map(|value| value - mean).collect();

@@ -265,7 +265,7 @@ fn correlations(embeddings: &[Embedding<'_>]) -> String {
     });
     section(
         "Correlation of the dimensions",
-        "Each pair of dimensions, over the rows; the diagonal is 1. Away from it, strong color means dimensions \
+        "Each pair of dimensions, over the rows; the diagonal is 1. Away from it, strong colour means dimensions \
          that say the same.",
         pictures,
     )

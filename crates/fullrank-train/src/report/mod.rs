@@ -226,7 +226,7 @@ impl Report {
     }
 
     /// A page of images with what was found for them, hits and misses marked. The queries and the
-    /// gallery may be one set. Images of three channels are shown in color, the first channel of others
+    /// gallery may be one set. Images of three channels are shown in colour, the first channel of others
     /// in gray; those above 72 pixels are made smaller.
     ///
     /// # Errors

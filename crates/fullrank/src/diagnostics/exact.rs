@@ -6,7 +6,7 @@ use faer::{Accum, Mat, MatRef};
 use rayon::prelude::*;
 
 use super::labels::{Class, Classes, alignment, lidar};
-use super::unit::normalise;
+use super::unit::normalize;
 use super::{DiagnosticsError, LARGEST_GRAM, LabelFigures, Method, Summary, dimensions, spectrum};
 
 /// `labels` has one for each row, or none. [`Method::Gram`] is that of the rows.
@@ -73,7 +73,7 @@ fn unit_rows(rows: &[f64], dims: usize) -> (Vec<f64>, usize) {
     let mut unit = vec![0.0; rows.len()];
     let zero_rows = (unit.par_chunks_exact_mut(dims))
         .zip(rows.par_chunks_exact(dims))
-        .filter_map(|(unit, row)| normalise(row, unit).then_some(()))
+        .filter_map(|(unit, row)| normalize(row, unit).then_some(()))
         .count();
     (unit, zero_rows)
 }

@@ -6,7 +6,7 @@ use faer::{Accum, Mat, MatRef};
 use rayon::prelude::*;
 
 use super::labels::{Class, Classes, alignment, between_scatter, lidar};
-use super::unit::normalise;
+use super::unit::normalize;
 use super::{DiagnosticsError, LabelFigures, Summary, dimensions, spectrum};
 
 /// What is summed over the rows.
@@ -64,7 +64,7 @@ impl Moments {
     pub(super) fn new(dims: usize, first: &[f64]) -> Self {
         let mut unit = vec![0.0; first.len()];
         for (unit, row) in unit.chunks_exact_mut(dims).zip(first.chunks_exact(dims)) {
-            normalise(row, unit);
+            normalize(row, unit);
         }
         Self {
             dims,
@@ -121,7 +121,7 @@ impl Moments {
             .zip(shifted.chunks_exact_mut(self.dims))
             .zip(unit.chunks_exact_mut(self.dims));
         for ((row, shifted), unit) in chunks {
-            zero.push(normalise(row, unit));
+            zero.push(normalize(row, unit));
             let raw = shifted
                 .iter_mut()
                 .zip(row)

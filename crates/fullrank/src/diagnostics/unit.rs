@@ -7,7 +7,7 @@ use faer::MatRef;
 use super::dimensions::{over_pairs, pairs};
 
 /// Writes `row / ||row||` to `unit`; a zero row stays zero. Whether it was one.
-pub(super) fn normalise(row: &[f64], unit: &mut [f64]) -> bool {
+pub(super) fn normalize(row: &[f64], unit: &mut [f64]) -> bool {
     /// Below it the squares lose digits.
     const SMALL: f64 = 1e-100;
     let largest = row.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
@@ -88,7 +88,7 @@ impl Sample {
                 }
             };
             self.taken.push((hash, place));
-            normalise(row, &mut self.rows[place * self.dims..][..self.dims]);
+            normalize(row, &mut self.rows[place * self.dims..][..self.dims]);
         }
     }
 
@@ -120,12 +120,12 @@ mod tests {
     fn rows_of_any_size_become_unit_rows() {
         for scale in [1e-300, 1e-150, 1.0, 1e140] {
             let mut unit = [0.0; 2];
-            assert!(!normalise(&[3.0 * scale, -4.0 * scale], &mut unit));
+            assert!(!normalize(&[3.0 * scale, -4.0 * scale], &mut unit));
             assert_relative_eq!(unit[0], 0.6, max_relative = 1e-14);
             assert_relative_eq!(unit[1], -0.8, max_relative = 1e-14);
         }
         let mut unit = [1.0; 2];
-        assert!(normalise(&[0.0, 0.0], &mut unit));
+        assert!(normalize(&[0.0, 0.0], &mut unit));
         assert_eq!(unit, [0.0; 2]);
     }
 

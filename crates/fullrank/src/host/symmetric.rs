@@ -41,7 +41,7 @@ pub(crate) fn parts(multiplications: usize) -> Par {
     }
 }
 
-/// As many threads are of use to one product or factorisation.
+/// As many threads are of use to one product or factorization.
 const PARTS: usize = 8;
 
 /// `scale A B`, known to be symmetric; the lower triangle.

@@ -20,8 +20,8 @@ pub struct BarlowTwinsLossConfig {
     pub redundancy_weight: f64,
     /// The weight of the invariance term. Default: `1.0`
     pub invariance_weight: f64,
-    /// Added to the variance inside the root of the standardisation. Default: `1e-5`, as in batch
-    /// normalisation
+    /// Added to the variance inside the root of the standardization. Default: `1e-5`, as in batch
+    /// normalization
     pub epsilon: f64,
     /// Where to compute the statistics. Default: `Solver::Auto`
     pub solver: Solver,
@@ -77,7 +77,7 @@ impl BarlowTwinsLossConfig {
 /// Barlow Twins, from which VICReg takes its covariance term.
 ///
 /// ```text
-/// z_j = (e_j - mean_j) / sqrt(Var_j + epsilon)      columns standardised, biased variance
+/// z_j = (e_j - mean_j) / sqrt(Var_j + epsilon)      columns standardized, biased variance
 /// M   = Z^T Z' / n                                  cross-correlation, d x d
 /// loss = invariance_weight * sum_i (1 - M_ii)^2 + redundancy_weight * sum_{i != j} M_ij^2
 /// ```
@@ -99,7 +99,7 @@ impl BarlowTwinsLossConfig {
 /// # Source
 ///
 /// Zbontar et al., "Barlow Twins", 2021, [arXiv 2103.03230](https://arxiv.org/abs/2103.03230),
-/// Eq. 1-2 and the official code, which standardises by batch normalisation without affine part.
+/// Eq. 1-2 and the official code, which standardizes by batch normalization without affine part.
 #[derive(Module, Debug)]
 #[module(custom_display)]
 pub struct BarlowTwinsLoss {
@@ -107,7 +107,7 @@ pub struct BarlowTwinsLoss {
     pub redundancy_weight: f64,
     /// The weight of the invariance term.
     pub invariance_weight: f64,
-    /// Added to the variance inside the root of the standardisation.
+    /// Added to the variance inside the root of the standardization.
     pub epsilon: f64,
     /// Where the statistics are computed.
     #[module(skip)]

@@ -1,4 +1,4 @@
-//! SVMax: maximise the mean singular value.
+//! SVMax: maximize the mean singular value.
 
 use burn::module::Module;
 use burn::tensor::Tensor;

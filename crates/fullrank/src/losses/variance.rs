@@ -80,7 +80,7 @@ impl VarianceConfig {
 /// v(Z) = (1/d) sum_j max(0, margin - sqrt(Var(z_j) + epsilon)),   loss = weight * v(Z)
 /// ```
 ///
-/// with the unbiased variance of column `z_j` over the batch. The rows are not normalised: on unit
+/// with the unbiased variance of column `z_j` over the batch. The rows are not normalized: on unit
 /// rows a standard deviation of 1 in every dimension cannot be had.
 ///
 /// # Edge cases

@@ -121,7 +121,7 @@ impl VicRegLossConfig {
 ///      + covariance_weight * [c(Z) + c(Z')]   squared covariances between dimensions
 /// ```
 ///
-/// up to the factors of the [scaling](VicRegScaling). The embeddings are not normalised (to do so
+/// up to the factors of the [scaling](VicRegScaling). The embeddings are not normalized (to do so
 /// costs 3.5 points on ImageNet, ibid., Table 8). Training collapses without the variance term, and
 /// unless the invariance and variance weights are alike and above the covariance weight (1/1/1, 10/1/1
 /// and 1/10/1 collapse; ibid., Table 7). Neither a d x d matrix for `b < d` nor a b x b matrix for `d <=

@@ -39,7 +39,7 @@ use crate::host::is_host;
 /// The gradients of the parts add up to the gradient of the whole. The value of each part's loss is
 /// that of the whole batch: do not add these up.
 ///
-/// The second pass must give each row the embedding it had in the first: no batch normalisation by
+/// The second pass must give each row the embedding it had in the first: no batch normalization by
 /// the statistics of the part, no fresh dropout mask.
 ///
 /// ```

@@ -230,7 +230,7 @@ fn svmax_figure_one() {
 /// computed here by hand, entry by entry.
 #[test]
 fn barlow_twins_by_hand() {
-    let standardised = |e: Matrix| {
+    let standardized = |e: Matrix| {
         let column = |j: usize| -> Vec<f64> { (0..4).map(|i| e.entries[3 * i + j]).collect() };
         let columns: Vec<Vec<f64>> = (0..3)
             .map(|j| {
@@ -245,7 +245,7 @@ fn barlow_twins_by_hand() {
             .collect();
         columns
     };
-    let (x, y) = (standardised(sine()), standardised(cosine()));
+    let (x, y) = (standardized(sine()), standardized(cosine()));
     let (mut on, mut off) = (0.0, 0.0);
     for (i, a) in x.iter().enumerate() {
         for (j, b) in y.iter().enumerate() {

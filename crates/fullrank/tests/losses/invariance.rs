@@ -48,7 +48,7 @@ proptest! {
         }
     }
 
-    /// Normalised rows: the scale of a row does not count. And L <= s_mu <= U.
+    /// Normalized rows: the scale of a row does not count. And L <= s_mu <= U.
     #[test]
     fn svmax_scale_and_bounds(e in matrices(), seed in any::<u64>()) {
         let device = Device::default();
@@ -127,7 +127,7 @@ proptest! {
     }
 }
 
-/// Barlow Twins standardises: an affine change of a dimension does not count.
+/// Barlow Twins standardizes: an affine change of a dimension does not count.
 #[test]
 fn barlow_twins_ignores_affine_changes() {
     let device = f64_device();

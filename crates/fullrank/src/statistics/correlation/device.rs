@@ -6,7 +6,7 @@ use super::CorrelationTerms;
 use crate::statistics::{clamped, diagonal_mask};
 use crate::surrogate::{Surrogate, scalar};
 
-/// With `A`, `B` the standardised views and `M = A^T B / n`,
+/// With `A`, `B` the standardized views and `M = A^T B / n`,
 ///
 /// ```text
 /// d/dA sum_{i != j} M_ij^2 = (2 / n) B (M - diag(M))^T       d <= n
@@ -102,10 +102,10 @@ impl StandardizedView {
         }
     }
 
-    /// The gradient in the embeddings, given that in the standardised rows.
-    fn gradient(&self, standardised: Tensor<2>) -> Tensor<2> {
-        let mean = standardised.clone().mean_dim(0);
-        let along = (standardised.clone() * self.rows.clone()).mean_dim(0);
-        (standardised - mean - self.rows.clone() * along) * self.scale.clone()
+    /// The gradient in the embeddings, given that in the standardized rows.
+    fn gradient(&self, standardized: Tensor<2>) -> Tensor<2> {
+        let mean = standardized.clone().mean_dim(0);
+        let along = (standardized.clone() * self.rows.clone()).mean_dim(0);
+        (standardized - mean - self.rows.clone() * along) * self.scale.clone()
     }
 }

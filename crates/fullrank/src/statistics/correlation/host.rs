@@ -37,16 +37,16 @@ pub(super) fn cross_correlation<T: Scalar>(
 ) -> Surrogate<2> {
     let [batch, dim] = views[0].dims();
     let n = batch as f64;
-    let standardised = views
+    let standardized = views
         .each_ref()
         .map(|view| StandardizedMatrix::<T>::new(view, epsilon));
-    let [a, b] = &standardised;
+    let [a, b] = &standardized;
     let diagonal: Vec<f64> = column_dots(&a.rows.entries, &b.rows.entries, dim)
         .into_iter()
         .map(|dot| dot / n)
         .collect();
 
-    // The gradient in the standardised rows of a view is that of the correlations with the other
+    // The gradient in the standardized rows of a view is that of the correlations with the other
     // view, plus the other view times `columns`.
     let mut value = 0.0;
     let mut columns = vec![0.0; dim];
@@ -93,7 +93,7 @@ pub(super) fn cross_correlation<T: Scalar>(
         value: scalar(&views[0], value),
         coefficients: gradient.then(|| {
             [0, 1].map(|view| {
-                let (ours, theirs) = (&standardised[view], &standardised[1 - view]);
+                let (ours, theirs) = (&standardized[view], &standardized[1 - view]);
                 let columns = Columns {
                     slopes: &columns,
                     correlations: &diagonal,
@@ -122,7 +122,7 @@ struct Columns<'a> {
     correlations: &'a [f64],
 }
 
-/// The gradient in the embeddings of one view: with `S` that in its standardised rows `A`,
+/// The gradient in the embeddings of one view: with `S` that in its standardized rows `A`,
 /// `(S - A diag(along)) diag(scale)`, `along_j` the mean of `S_ij A_ij`. (The columns of `S` have mean
 /// zero, as those of the other view.)
 fn coefficients<T: Scalar>(

@@ -98,7 +98,7 @@ mod tests {
             }
         }
     }
-    /// Deviations whose squares f32 cannot hold are standardised all the same.
+    /// Deviations whose squares f32 cannot hold are standardized all the same.
     #[test]
     fn deviations_of_any_size() {
         let device = Device::default();

@@ -1,7 +1,7 @@
 //! Odd quintic polynomials that drive singular values to one.
 //!
 //! For singular values in `[l, u]` the best step towards the polar factor by an odd quintic
-//! `p(x) = a x + b x^3 + c x^5` is the one that minimises `max |1 - p(x)|`. Its error equioscillates
+//! `p(x) = a x + b x^3 + c x^5` is the one that minimizes `max |1 - p(x)|`. Its error equioscillates
 //! at four points `l < q < r < u`, of which `q` and `r` are the extrema of `p`: a Remez exchange finds
 //! them. The step maps `[l, u]` into `[p(l), 2 - p(l)]`, on which the next step is the best again, and
 //! the composition of best steps is the best composition (Amsel et al., [arXiv 2505.16932],

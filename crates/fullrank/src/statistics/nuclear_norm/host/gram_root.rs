@@ -8,7 +8,7 @@
 //! ```
 //!
 //! by the poles of [`InverseRoot`]. Each `X_j` is the inverse of a positive definite matrix by
-//! Cholesky's factorisation; they are independent and run in parallel. `H`, whose trace is the sum of
+//! Cholesky's factorization; they are independent and run in parallel. `H`, whose trace is the sum of
 //! the singular values, costs no product.
 //!
 //! # Accuracy

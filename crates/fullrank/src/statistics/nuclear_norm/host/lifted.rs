@@ -270,7 +270,7 @@ fn krylov_space(factor: &Mat<f32>) -> Option<Mat<f32>> {
                 Par::Seq,
             );
             matmul(&mut next, Accum::Add, before, &along, -1.0, Par::Seq);
-            orthonormalise(&mut next)?;
+            orthonormalize(&mut next)?;
         }
         from_here.rb_mut().subcols_mut(0, block).copy_from(&next);
     }
@@ -278,7 +278,7 @@ fn krylov_space(factor: &Mat<f32>) -> Option<Mat<f32>> {
 }
 
 /// Gram and Schmidt's method; [`None`] if nothing is left of a column, or no number.
-fn orthonormalise(block: &mut Mat<f32>) -> Option<()> {
+fn orthonormalize(block: &mut Mat<f32>) -> Option<()> {
     for j in 0..block.ncols() {
         let (before, mut rest) = block.as_mut().split_at_col_mut(j);
         let column = contiguous_mut(rest.rb_mut().col_mut(0));
