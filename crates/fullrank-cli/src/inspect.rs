@@ -20,8 +20,9 @@ use crate::table;
 
 /// How much of its space an embedding uses, and whether it has collapsed
 ///
-/// Reads matrices [batch, dim] from .npy, .npz, .safetensors, .csv (.tsv, .txt) and .jsonl files,
-/// written by any framework, and computes in f64. Large files are read in blocks.
+/// Reads matrices [batch, dim] from .npy, .npz, .safetensors, .csv (.tsv, .txt) and .jsonl files, and
+/// from .parquet if it was built with that feature, written by any framework, and computes in f64.
+/// Large files are read in blocks.
 #[derive(Args)]
 #[command(after_long_help = explained())]
 pub(crate) struct InspectArgs {
