@@ -358,22 +358,31 @@ impl Observed {
         health: Health,
     ) -> Option<Finding> {
         const MOST: f64 = 0.5;
+        /// Below this spread, relative to the length of the rows, what is left may be noise.
+        const HARDLY: f64 = 0.01;
         let cosine = of.mean_cosine?;
         let centred = of.mean_cosine_centred?;
         let threshold = thresholds.common_offset_above;
-        if cosine <= threshold {
+        // Of one dimension there is nothing but its sign to compare.
+        if cosine <= threshold || of.dims == 1 {
             return None;
         }
         let squares: Vec<f64> = of.dimension_mean.iter().map(|x| x * x).collect();
         let (place, square) = largest(&squares);
         let share = square / squares.iter().sum::<f64>();
+        let norm = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let spread = norm(&of.centred_singular_values) / norm(&of.singular_values);
         let mut remedy = "subtract the mean of the rows before they are compared".to_owned();
-        if share > MOST && of.dims > 1 {
+        if share > MOST {
             self.offset_in = Some((place, share));
             remedy += &format!(
                 ", or drop dimension {place} (from 0), which has {} % of it",
                 percent(share)
             );
+        }
+        // Beside one huge dimension the others are small whatever they say.
+        if spread < HARDLY && self.offset_in.is_none() {
+            remedy += "; if what is left then is noise, the network has collapsed: train with a regularizer";
         }
         Some(Finding {
             kind: FindingKind::CommonOffset,
@@ -381,9 +390,10 @@ impl Observed {
             figure: cosine,
             threshold,
             text: format!(
-                "the mean cosine of two rows is {} (above {threshold}), {} once their mean is subtracted",
+                "the mean cosine of two rows is {} (above {threshold}), {} once their mean is subtracted, about which they spread by {} % of their length",
                 cosine_in_words(cosine),
-                cosine_in_words(centred)
+                cosine_in_words(centred),
+                readable(100.0 * spread)
             ),
             remedy,
         })
@@ -508,9 +518,14 @@ fn duplicates(of: &Diagnostics, thresholds: &Thresholds) -> Option<Finding> {
         figure: share,
         threshold,
         text: format!(
-            "{count} of {} rows {verb} an earlier one (more than {} %), first row {row} that equals row {earlier} (from 0)",
+            "{count} of {} rows {verb} an earlier one (more than {} %), first row {row} that equals row {earlier} (from 0){}",
             of.rows,
-            percent(threshold)
+            percent(threshold),
+            if of.zero_rows > 1 {
+                format!("; {} rows are zero", of.zero_rows)
+            } else {
+                String::new()
+            }
         ),
         remedy: "remove them if inputs are repeated; if inputs differ, the network does not tell them apart"
             .to_owned(),
@@ -682,7 +697,15 @@ mod tests {
         );
         let finding = verdict(&point).findings.remove(0);
         assert!(finding.figure > 0.999 && finding.threshold == 0.75);
+        assert!(
+            finding.text.contains("about which they spread by 0.3"),
+            "{finding}"
+        );
         assert!(finding.remedy.starts_with("subtract the mean"), "{finding}");
+        assert!(
+            finding.remedy.ends_with("train with a regularizer"),
+            "{finding}"
+        );
         // With weak directions: no "uses 42 %" of what is called collapsed for it.
         let scale = |j: usize| if j < 6 { 1.0 } else { 0.05 };
         let decaying = rows([800, 64], |_, j, x| 5.0 + scale(j) * x);
@@ -804,8 +827,12 @@ mod tests {
             &[LostRank, Duplicates],
             &["collapsed: all 40 rows are the same"],
         );
-        let text = verdict(&rows([40, 6], |_, _, _| 0.0)).text;
-        assert_eq!(text, "collapsed: all 40 rows are zero");
+        let zero = verdict(&rows([40, 6], |_, _, _| 0.0));
+        assert_eq!(zero.text, "collapsed: all 40 rows are zero");
+        assert!(zero.findings[1].text.ends_with("; 40 rows are zero"));
+        // Of a single dimension an offset is no finding.
+        let line = rows([100, 1], |_, _, x| 9.0 + x);
+        assert_verdict(&line, Health::Healthy, &[], &["uses 1.0 of 1 dimensions"]);
         // Every second row is that before it.
         let ([count, dims], mut entries) = rows([400, 16], |_, _, x| x);
         for i in (1..count).step_by(2) {
