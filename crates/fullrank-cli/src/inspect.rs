@@ -1,13 +1,13 @@
 //! `fullrank inspect`: how much of its space an embedding uses.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use fullrank::diagnostics::{
-    Accumulator, COLLAPSED_BELOW, DEAD_BELOW, DEAD_SHARE_ABOVE, Diagnostics, DiagnosticsError,
-    NonFinite, PARTLY_COLLAPSED_BELOW,
+    Accumulator, DEAD_BELOW, Diagnostics, DiagnosticsError, Health, NonFinite, Thresholds,
 };
 use fullrank_cli::exit::print;
 use fullrank_train::report::{Embedding, Report, RowSample, inspect_report};
@@ -20,10 +20,11 @@ use crate::table;
 
 /// How much of its space an embedding uses, and whether it has collapsed
 ///
-/// Reads matrices [batch, dim] from .npy, .npz, .safetensors, .csv (.tsv, .txt) and .jsonl files,
-/// written by any framework, and computes in f64. Large files are read in blocks.
+/// Reads matrices [batch, dim] from .npy, .npz, .safetensors, .csv (.tsv, .txt) and .jsonl files, and
+/// from .parquet if it was built with that feature, written by any framework, and computes in f64.
+/// Large files are read in blocks.
 #[derive(Args)]
-#[command(after_long_help = thresholds())]
+#[command(after_long_help = explained())]
 pub(crate) struct InspectArgs {
     /// The embeddings: a column each; - is standard input
     #[arg(required = true, value_name = "FILE")]
@@ -47,20 +48,73 @@ pub(crate) struct InspectArgs {
     /// Let the report replace a file that is no report
     #[arg(long, requires = "html")]
     force: bool,
+    /// End with the exit code 3 if the verdict on a file is this or worse: a check for CI
+    #[arg(long, value_enum, value_name = "VERDICT")]
+    fail_on: Option<FailOn>,
+    /// Where findings begin, a JSON object; what it leaves out keeps its default, see below
+    #[arg(long, value_name = "FILE")]
+    thresholds: Option<PathBuf>,
 }
 
-fn thresholds() -> String {
+#[derive(Clone, Copy, ValueEnum)]
+enum FailOn {
+    /// Next to nothing of the space is used
+    Collapsed,
+    /// Much of it is unused, or all but nothing is used
+    PartlyCollapsed,
+}
+
+impl FailOn {
+    fn includes(self, health: Health) -> bool {
+        match self {
+            Self::Collapsed => health == Health::Collapsed,
+            Self::PartlyCollapsed => health <= Health::PartlyCollapsed,
+        }
+    }
+}
+
+fn explained() -> String {
+    let Thresholds {
+        collapsed_below,
+        partly_collapsed_below,
+        dead_share_above,
+        common_offset_above,
+        dominating_above,
+        duplicates_above,
+    } = Thresholds::default();
     format!(
         "The verdict rests on two shares of what random isotropic rows of the same shape reach: \
          that of the effective rank, and that of the mean singular value above its lower bound. \
-         'collapsed': the smaller is below {COLLAPSED_BELOW}, or every dimension is dead. 'partly \
-         collapsed': it is below {PARTLY_COLLAPSED_BELOW}, or more than {} % of the dimensions are \
+         'collapsed': the smaller is below {collapsed_below}, or every dimension is dead. 'partly \
+         collapsed': it is below {partly_collapsed_below}, or more than {} % of the dimensions are \
          dead. A dimension is dead if its standard deviation is at most {DEAD_BELOW} times the \
-         root mean square of all entries.\n\n\
-         Exit code: 0, or 2 if a file has entries that are NaN or infinite, or 1 after any other \
-         error; the other files have their figures all the same.",
-        100.0 * DEAD_SHARE_ABOVE
+         root mean square of those of the others.\n\n\
+         Below the verdict stand the findings, each with its figure, its threshold and what to do: \
+         lost rank, a common offset (mean cosine of two rows above {common_offset_above}), one \
+         dominating dimension or direction (more than {} % of the variance), dead dimensions, \
+         duplicates (more than {} % of the rows equal an earlier one).\n\n\
+         --thresholds takes a JSON object of these shares; the defaults are\n{}\n\n\
+         Exit code: 1 after an error, else 2 if a file has entries that are NaN or infinite, else \
+         3 if --fail-on says so, else 0; the other files have their figures all the same. In CI:\n\
+         fullrank inspect embeddings.npy --fail-on collapsed",
+        100.0 * dead_share_above,
+        100.0 * dominating_above,
+        100.0 * duplicates_above,
+        json!(Thresholds::default()),
     )
+}
+
+/// The thresholds in a file, or the default ones.
+fn read_thresholds(path: Option<&Path>) -> Result<Thresholds> {
+    let Some(path) = path else {
+        return Ok(Thresholds::default());
+    };
+    let read = || -> Result<Thresholds> {
+        let thresholds: Thresholds = serde_json::from_str(&fs::read_to_string(path)?)?;
+        thresholds.check()?;
+        Ok(thresholds)
+    };
+    read().with_context(|| shown(&path.display().to_string()))
 }
 
 /// What was found in a file.
@@ -74,7 +128,8 @@ enum Found {
 pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     if let Some(path) = &args.html {
         let labels = args.labels.as_deref().map(labels_file);
-        let inputs = args.files.iter().chain(&labels).map(PathBuf::as_path);
+        let inputs =
+            (args.files.iter().chain(&labels).chain(&args.thresholds)).map(PathBuf::as_path);
         let kind = OutputKind::Report;
         check_outputs(
             &[Output { path, kind }],
@@ -82,6 +137,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
             args.force,
         )?;
     }
+    let thresholds = read_thresholds(args.thresholds.as_deref())?;
     let labels = args.labels.as_ref().map(|path| read_labels(path));
     let labels = labels.transpose()?;
     ensure!(
@@ -98,7 +154,8 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
         let file = path.display().to_string();
         if let (Some(sample), Found::Figures(figures)) = (sample, &found) {
             let name = shown(&file);
-            pictured.push(sample.into_embedding(&name, (**figures).clone(), labels.as_deref()));
+            let embedding = sample.into_embedding(&name, (**figures).clone(), labels.as_deref());
+            pictured.push(embedding.with_thresholds(thresholds));
         }
         inspected.push((file, found));
     }
@@ -108,26 +165,50 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     // What failed alone leaves nothing to print.
     if (inspected.iter()).any(|(_, found)| !matches!(found, Found::Failed(_))) {
         print(&match args.json {
-            true => json_text(&inspected, args.compare)?,
-            false => table_text(&inspected, args.compare),
+            true => json_text(&inspected, args.compare, &thresholds)?,
+            false => table_text(&inspected, args.compare, &thresholds),
         })?;
     }
-    let mut code = 0;
-    for (file, found) in &inspected {
+    Ok(ExitCode::from(exit_code(
+        &inspected,
+        args.fail_on,
+        &thresholds,
+    )))
+}
+
+/// Says on standard error what is wrong, for which there is an exit code: of several the smallest but 0.
+fn exit_code(
+    inspected: &[(String, Found)],
+    fail_on: Option<FailOn>,
+    thresholds: &Thresholds,
+) -> u8 {
+    let codes = inspected.iter().map(|(file, found)| {
         let file = shown(file);
         match found {
-            Found::Figures(_) => {}
-            Found::NotFinite(found) => {
-                note(&format!("error: {file}: {found}"));
-                code = if code == 0 { 2 } else { code };
-            }
             Found::Failed(error) => {
                 note(&format!("error: {file}: {error:#}"));
-                code = 1;
+                1
+            }
+            Found::NotFinite(found) => {
+                note(&format!("error: {file}: {found}"));
+                2
+            }
+            Found::Figures(figures) => {
+                let verdict = figures.verdict_by(thresholds);
+                if !fail_on.is_some_and(|fail_on| fail_on.includes(verdict.health)) {
+                    return 0;
+                }
+                note(&format!("--fail-on: {file}: {}", verdict.text));
+                3
             }
         }
-    }
-    Ok(ExitCode::from(code))
+    });
+    let codes: Vec<u8> = codes.collect();
+    codes
+        .into_iter()
+        .filter(|&code| code > 0)
+        .min()
+        .unwrap_or(0)
 }
 
 /// The report on files that have figures.
@@ -145,7 +226,11 @@ fn report(args: &InspectArgs, embeddings: &[Embedding<'_>]) -> Result<Report> {
         .iter()
         .map(|file| ("labels", file.display().to_string()));
     let tensor = args.tensor.iter().map(|name| ("tensor", name.clone()));
-    let settings: Vec<(String, String)> = (files.chain(labels).chain(tensor))
+    let thresholds = args
+        .thresholds
+        .iter()
+        .map(|file| ("thresholds", file.display().to_string()));
+    let settings: Vec<(String, String)> = (files.chain(labels).chain(tensor).chain(thresholds))
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
     Ok(inspect_report(&title, &settings, embeddings)?)
@@ -221,10 +306,14 @@ impl Sink for Inspected<'_> {
     }
 }
 
-fn json_text(inspected: &[(String, Found)], compare: bool) -> Result<String> {
+fn json_text(
+    inspected: &[(String, Found)],
+    compare: bool,
+    thresholds: &Thresholds,
+) -> Result<String> {
     let mut objects = Vec::new();
     for (file, found) in inspected {
-        objects.push(object(file, found)?);
+        objects.push(object(file, found, thresholds)?);
     }
     if compare && let Some((first, others)) = objects.split_first_mut() {
         for other in others {
@@ -241,14 +330,15 @@ fn json_text(inspected: &[(String, Found)], compare: bool) -> Result<String> {
     Ok(format!("{}\n", one.unwrap_or(Value::Array(values))))
 }
 
-fn object(file: &str, found: &Found) -> Result<Map<String, Value>> {
+fn object(file: &str, found: &Found, thresholds: &Thresholds) -> Result<Map<String, Value>> {
     let mut object = Map::new();
     object.insert("file".to_owned(), json!(file));
     match found {
         Found::Figures(diagnostics) => {
-            let verdict = diagnostics.verdict();
+            let verdict = diagnostics.verdict_by(thresholds);
             object.insert("verdict".to_owned(), json!(verdict.text));
             object.insert("health".to_owned(), json!(verdict.health));
+            object.insert("findings".to_owned(), json!(verdict.findings));
             if let Value::Object(figures) = serde_json::to_value(diagnostics)? {
                 object.extend(figures);
             }
@@ -274,7 +364,7 @@ fn difference(other: &Map<String, Value>, first: &Map<String, Value>) -> Map<Str
         .collect()
 }
 
-fn table_text(inspected: &[(String, Found)], compare: bool) -> String {
+fn table_text(inspected: &[(String, Found)], compare: bool, thresholds: &Thresholds) -> String {
     let figures = figures(inspected);
     if figures.is_empty() {
         return String::new();
@@ -284,7 +374,11 @@ fn table_text(inspected: &[(String, Found)], compare: bool) -> String {
         .collect();
     let mut text = table::table(&figures, compare) + "\n";
     for (file, diagnostics) in &figures {
-        text += &format!("{file}: {}\n", diagnostics.verdict().text);
+        let verdict = diagnostics.verdict_by(thresholds);
+        text += &format!("{file}: {}\n", verdict.text);
+        for finding in &verdict.findings {
+            text += &format!("  - {finding}\n");
+        }
     }
     text
 }

@@ -4,6 +4,7 @@ mod bounds;
 mod embeddings;
 mod inspect;
 mod loss;
+mod neighbours;
 mod npy;
 mod score;
 mod settings;

@@ -428,3 +428,23 @@ fn labels_of_every_kind() {
         assert!(error.contains(message), "{error}");
     }
 }
+
+/// Without the feature, by its name or by its content: what to do.
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn parquet_needs_its_feature() {
+    let files = Files::new();
+    fs::write(files.path("e.parquet"), b"PAR1").unwrap();
+    let message = "this build does not read .parquet: install it with --features parquet";
+    let stderr = files.error(&["e.parquet"]);
+    assert!(stderr.starts_with("error: e.parquet: "), "{stderr}");
+    assert!(stderr.contains(message), "{stderr}");
+    let output = files.run(&["-"], b"PAR1\x15\x04");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains(message));
+    assert!(
+        files
+            .error(&["e.npy", "--labels", "e.parquet"])
+            .contains(message)
+    );
+}

@@ -687,6 +687,146 @@ fn a_large_file_is_streamed() {
     assert_eq!(found[0]["uniformity_rows"], json!(8192));
 }
 
+/// What is wrong, with its figure, its threshold and what to do, in the terminal, in JSON and in the report.
+#[test]
+fn findings_are_told_everywhere() {
+    let files = Files::new();
+    let offset: Vec<f64> = normal(200 * 16).iter().map(|x| 40.0 + x).collect();
+    files.npy("offset.npy", [200, 16], &offset);
+    files.npy("healthy.npy", [200, 16], &normal(200 * 16));
+    let text = files.text("offset.npy healthy.npy --html report.html");
+    let lines: Vec<&str> = text.lines().collect();
+    let verdict = lines
+        .iter()
+        .position(|line| line.starts_with("offset.npy: "))
+        .unwrap();
+    assert!(
+        lines[verdict].starts_with(
+            "offset.npy: collapsed by a common offset: the mean cosine of two rows is 0.999, -0.005 once"
+        ),
+        "{text}"
+    );
+    let finding = lines[verdict + 1];
+    for part in [
+        "  - common offset: the mean cosine of two rows is 0.999 (above 0.75), -0.005 once their mean is subtracted",
+        ", about which they spread by 2.",
+        " % of their length; subtract the mean of the rows before they are compared",
+    ] {
+        assert!(finding.contains(part), "{finding}");
+    }
+    assert!(
+        lines[verdict + 2].starts_with("healthy.npy: healthy: uses 16"),
+        "{text}"
+    );
+    assert_eq!(lines.len(), verdict + 3);
+
+    let found = files.json("offset.npy healthy.npy");
+    let finding = &found[0]["findings"][0];
+    assert_eq!(finding["kind"], json!("common-offset"));
+    assert_eq!(finding["health"], json!("collapsed"));
+    assert_eq!(finding["figure"], found[0]["mean_cosine"]);
+    assert_eq!(finding["threshold"], json!(0.75));
+    assert!(finding["text"].is_string() && finding["remedy"].is_string());
+    assert_eq!(found[1]["findings"], json!([]));
+
+    let html = fs::read_to_string(files.path("report.html")).unwrap();
+    assert!(html.contains("<li><em>common offset</em>: the mean cosine of two rows is 0.999"));
+    assert!(html.contains("What to do: subtract the mean of the rows"));
+}
+
+#[test]
+fn a_verdict_as_an_exit_code() {
+    let files = Files::new();
+    files.npy("healthy.npy", [200, 16], &normal(200 * 16));
+    let low = product(&normal(200 * 4), &normal(4 * 16), 4, 16);
+    files.npy("partly.npy", [200, 16], &low);
+    files.npy("collapsed.npy", [200, 16], &[1.0; 200 * 16]);
+    files.npy("row.npy", [1, 16], &[1.0; 16]);
+    files.npy("nan.npy", [2, 2], &[1.0, f64::NAN, 1.0, 1.0]);
+    for (args, code) in [
+        ("healthy.npy row.npy --fail-on partly-collapsed", 0),
+        ("partly.npy --fail-on collapsed", 0),
+        ("healthy.npy partly.npy --fail-on partly-collapsed", 3),
+        ("collapsed.npy healthy.npy --fail-on collapsed --json", 3),
+        ("collapsed.npy --fail-on partly-collapsed", 3),
+        ("collapsed.npy", 0),
+        // What could not be judged comes first.
+        ("collapsed.npy nan.npy --fail-on collapsed", 2),
+        ("collapsed.npy nan.npy missing.npy --fail-on collapsed", 1),
+    ] {
+        let output = files.inspect(args);
+        assert_eq!(output.status.code(), Some(code), "{args}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let told = stderr
+            .lines()
+            .filter(|line| line.starts_with("--fail-on: "))
+            .count();
+        let failed = args.contains("--fail-on") && code > 0;
+        assert_eq!(told, usize::from(failed), "{args}: {stderr}");
+        // The figures are printed all the same.
+        assert!(!output.stdout.is_empty(), "{args}");
+    }
+    let stderr =
+        String::from_utf8(files.inspect("collapsed.npy --fail-on collapsed").stderr).unwrap();
+    assert_eq!(
+        stderr,
+        "--fail-on: collapsed.npy: collapsed: all 200 rows are the same\n"
+    );
+}
+
+#[test]
+fn thresholds_from_a_file() {
+    let files = Files::new();
+    let low = product(&normal(200 * 4), &normal(4 * 16), 4, 16);
+    files.npy("e.npy", [200, 16], &low);
+    let health = |text: &str| {
+        fs::write(files.path("t.json"), text).unwrap();
+        files.json("e.npy --thresholds t.json")["health"].clone()
+    };
+    assert_eq!(health("{}"), json!("partly-collapsed"));
+    let lenient = r#"{"collapsed_below": 0.05, "partly_collapsed_below": 0.1}"#;
+    assert_eq!(health(lenient), json!("healthy"));
+    assert_eq!(health(r#"{"collapsed_below": 0.4}"#), json!("collapsed"));
+    let output = files.inspect("e.npy --thresholds t.json --fail-on collapsed");
+    assert_eq!(output.status.code(), Some(3));
+    for (text, message) in [
+        (
+            r#"{"collapsed": 0.4}"#,
+            "unknown field `collapsed`, expected one of `collapsed_below`, `partly_collapsed_below`",
+        ),
+        (
+            r#"{"collapsed_below": 4}"#,
+            "collapsed_below must be between 0 and 1, got 4",
+        ),
+        (
+            r#"{"collapsed_below": 0.9}"#,
+            "must not be above partly_collapsed_below",
+        ),
+        ("0.4", "invalid type"),
+    ] {
+        fs::write(files.path("t.json"), text).unwrap();
+        let stderr = files.error("e.npy --thresholds t.json");
+        assert!(
+            stderr.starts_with("error: t.json: ") && stderr.contains(message),
+            "{stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+    // The help has the defaults as they are read.
+    let help = String::from_utf8(files.inspect("--help").stdout).unwrap();
+    let start = help.find("{\"collapsed_below\"").unwrap();
+    let end = start + help[start..].find('}').unwrap() + 1;
+    assert_eq!(
+        health(&help[start..end].replace('\n', " ")),
+        json!("partly-collapsed")
+    );
+    assert!(
+        files
+            .error("e.npy --thresholds none.json")
+            .contains("none.json")
+    );
+}
+
 /// Every figure against numpy's, by `numpy_reference.py`.
 ///
 /// Skipped where `python3`, or the interpreter that `FULLRANK_PYTHON` names, has no numpy; not if
@@ -763,7 +903,7 @@ fn figures_agree_with_numpy() {
                 assert_close(&format!("{name}: {key}"), &found[key], expected);
             }
             // No figure is left out.
-            let others = ["file", "verdict", "health", "method"];
+            let others = ["file", "verdict", "health", "findings", "method"];
             let keys = found.as_object().unwrap().keys();
             for key in keys.filter(|key| !others.contains(&key.as_str())) {
                 assert!(expected.get(key).is_some(), "{key}");

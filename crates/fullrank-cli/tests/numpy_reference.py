@@ -47,6 +47,13 @@ def random_effective_rank(b, d):
     return float(r * mean * np.exp(-0.5 * derivative / mean - few))
 
 
+def dead_about_mean(std):
+    others = std
+    if len(std) > 2 and std.max() ** 2 > 0.5 * np.sum(std**2):
+        others = np.delete(std, std.argmax())
+    return int(np.sum(std <= 0.01 * np.sqrt(np.mean(others**2))))
+
+
 def figures(e, labels):
     b, d = e.shape
     r = min(b, d)
@@ -80,6 +87,7 @@ def figures(e, labels):
         "numerical_rank": int(np.linalg.matrix_rank(e)),
         "condition_number": np.linalg.cond(e) if np.linalg.matrix_rank(e) == r else None,
         "dead_dimensions": dead,
+        "dead_about_mean": dead_about_mean(std),
         "dimension_std": std,
         "dimension_mean": e.mean(axis=0),
         "mean_std": std.mean(),
@@ -105,6 +113,15 @@ def figures(e, labels):
         result["alpha_req"] = -slope
 
     first, second = np.triu_indices(b, 1)
+    result["mean_cosine"] = np.sum(unit[first] * unit[second], axis=1).mean()
+    lengths = np.linalg.norm(e - e.mean(axis=0), axis=1, keepdims=True)
+    about = (e - e.mean(axis=0)) / lengths
+    result["mean_cosine_centred"] = np.sum(about[first] * about[second], axis=1).mean()
+    _, firsts, inverse = np.unique(e, axis=0, return_index=True, return_inverse=True)
+    firsts = firsts[inverse.ravel()]
+    later = np.flatnonzero(firsts < np.arange(b))
+    result["duplicate_rows"] = len(later)
+    result["first_duplicate"] = [int(later[0]), int(firsts[later[0]])] if len(later) else None
     distances = np.sum((unit[first] - unit[second]) ** 2, axis=1)
     result["uniformity"] = np.log(np.mean(np.exp(-2 * distances)))
     result["uniformity_rows"] = b

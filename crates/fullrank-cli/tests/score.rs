@@ -251,3 +251,116 @@ fn zero_rows_by_the_cosine() {
     let args = "q.npy --labels ql.npy --reference r.npy --reference-labels rl.npy --metric cosine";
     assert_eq!(files.json(args)["mrr"], 1.0);
 }
+
+/// A hub in the middle of a sphere, a copy, and rows that nobody finds; with labels and without.
+#[test]
+fn neighbours_of_the_whole_file() {
+    let files = Files::new();
+    let (rows, dims) = (300, 24);
+    let mut state = 1u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
+    };
+    let mut entries: Vec<f32> = (0..rows * dims).map(|_| next()).collect();
+    for row in entries.chunks_exact_mut(dims) {
+        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        row.iter_mut().for_each(|x| *x /= norm);
+    }
+    entries[11 * dims..12 * dims].fill(0.0);
+    entries.copy_within(5 * dims..6 * dims, 200 * dims);
+    write(
+        &files.path("n.npy"),
+        &[rows as u64, dims as u64],
+        entries.clone(),
+    );
+    let labels: Vec<i64> = (0..rows as i64).map(|row| row % 7).collect();
+    write(&files.path("nl.npy"), &[rows as u64], labels);
+
+    let found = files.json("n.npy --neighbours=4")["neighbours"].clone();
+    // By all distances, computed here.
+    let mut times = vec![0; rows];
+    for i in 0..rows {
+        let square = |j: usize| -> f64 {
+            let (a, b) = (&entries[i * dims..][..dims], &entries[j * dims..][..dims]);
+            a.iter().zip(b).map(|(x, y)| f64::from(x - y).powi(2)).sum()
+        };
+        let mut others: Vec<usize> = (0..rows).filter(|&j| j != i).collect();
+        others.sort_by(|&a, &b| square(a).total_cmp(&square(b)));
+        others[..4].iter().for_each(|&j| times[j] += 1);
+    }
+    assert_eq!(found["k"], 4);
+    assert_eq!(found["largest_in_degree"]["row"], 11);
+    assert_eq!(found["largest_in_degree"]["times"], times[11]);
+    let never: Vec<usize> = (0..rows).filter(|&j| times[j] == 0).collect();
+    assert!(!never.is_empty());
+    assert_eq!(found["never_retrieved"], never.len());
+    assert_eq!(found["never_retrieved_rows"], serde_json::json!(never));
+    assert_eq!(
+        found["near_duplicate_pairs"],
+        serde_json::json!([[5, 200, 0.0]])
+    );
+    assert_eq!(found["near_duplicates"], 2);
+    let mean = 4.0;
+    let moment = |power: i32| {
+        let of = times
+            .iter()
+            .map(|&times| (f64::from(times) - mean).powi(power));
+        of.sum::<f64>() / rows as f64
+    };
+    close(&found["skewness"], moment(3) / moment(2).powf(1.5));
+    let kinds: Vec<&str> = (found["findings"].as_array().unwrap().iter())
+        .map(|finding| finding["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds[0], "hubness");
+    assert_eq!(kinds.contains(&"never-retrieved"), never.len() > rows / 10);
+
+    // Beside the scores, which stay as they are.
+    let both = files.json("n.npy --labels nl.npy --neighbours");
+    let alone = files.json("n.npy --labels nl.npy");
+    assert_eq!(both["neighbours"]["k"], 10);
+    for (name, score) in alone.as_object().unwrap() {
+        assert_eq!(&both[name], score, "{name}");
+    }
+    assert!(alone.get("neighbours").is_none());
+    let output = files.score("n.npy --neighbours=4");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let hub = format!("largest_hub      row 11, found {} times", times[11]);
+    assert!(text.contains(&hub), "{text}");
+    assert!(
+        text.contains("  - hubness: the skewness of how often a row is found is"),
+        "{text}"
+    );
+
+    // Of a reference: a query that is one of its rows.
+    write(
+        &files.path("nq.npy"),
+        &[1, dims as u64],
+        entries[..dims].to_vec(),
+    );
+    let found = files.json("nq.npy --reference n.npy --neighbours=1");
+    let found = &found["neighbours"];
+    assert_eq!(
+        (&found["rows"], &found["queries"]),
+        (&serde_json::json!(rows), &serde_json::json!(1))
+    );
+    assert_eq!(
+        found["near_duplicate_pairs"],
+        serde_json::json!([[0, 0, 0.0]])
+    );
+
+    assert!(files.error("n.npy").contains("--labels"));
+    assert!(
+        files
+            .error("nq.npy --neighbours")
+            .contains("a single row has no neighbours")
+    );
+    assert!(
+        files
+            .error("n.npy --neighbours=0")
+            .contains("0 is not in 1..")
+    );
+    assert!(files.error("n.npy --neighbours --nmi").contains("--labels"));
+}

@@ -277,7 +277,9 @@ fn errors_are_lines_and_leave_nothing() {
         "{error}"
     );
     fs::write(place.path("bad.json"), r#"{"data": {"dir": "no"}}"#).unwrap();
-    place.refused(&["--config", "bad.json", "--data", "fashion-mnist"]);
+    // Of a set that is looked for nowhere else.
+    let error = place.refused(&["--config", "bad.json", "--data", "cifar10"]);
+    assert!(error.contains("no/"), "{error}");
     // Only the regularizer itself looks at its margin.
     let config = r#"{"weights": {"variance-covariance": {"margin": -1}}}"#;
     fs::write(place.path("bad.json"), config).unwrap();

@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+#[cfg(not(feature = "parquet"))]
+use super::NO_PARQUET;
 use super::element::whole;
 use super::lines::Lines;
+#[cfg(feature = "parquet")]
+use super::parquet;
 use super::source::{Format, Source};
 use super::{npy, npz, safetensors, shown};
 
@@ -29,13 +33,19 @@ pub(crate) fn read_labels(path: &Path) -> Result<Vec<i64>> {
             Format::Npy => npy::read_labels(source),
             Format::Npz => npz::read_labels(source, name.as_deref()),
             Format::Safetensors => safetensors::read_labels(source, name.as_deref()),
+            #[cfg(feature = "parquet")]
+            Format::Parquet => parquet::read_labels(source, name.as_deref()),
+            #[cfg(not(feature = "parquet"))]
+            Format::Parquet => bail!(NO_PARQUET),
             Format::Table => {
                 let ending = path.to_string_lossy().to_ascii_lowercase();
                 let ending = ending.strip_suffix(".gz").unwrap_or(&ending);
                 table(source, ending.ends_with(".csv") || ending.ends_with(".tsv"))
             }
             Format::JsonLines | Format::Json => {
-                bail!("labels are read from .npy, .npz, .safetensors, .csv, .tsv and .txt files")
+                bail!(
+                    "labels are read from .npy, .npz, .safetensors, .parquet, .csv, .tsv and .txt files"
+                )
             }
         }
     };
@@ -162,7 +172,7 @@ fn is_missing(label: &str) -> bool {
     MISSING.iter().any(|word| label.eq_ignore_ascii_case(word))
 }
 
-fn is_label_word(label: &str) -> bool {
+pub(super) fn is_label_word(label: &str) -> bool {
     const WORDS: [&str; 9] = [
         "label", "labels", "class", "classes", "target", "targets", "y", "category", "name",
     ];

@@ -8,6 +8,8 @@ mod labels;
 mod lines;
 pub(crate) mod npy;
 mod npz;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod safetensors;
 mod source;
 mod table;
@@ -35,8 +37,8 @@ pub(crate) trait Sink {
 }
 
 /// Reads the matrix in a file, block after block, and says on standard error what was guessed of a
-/// table: .npy, .npz, .safetensors, .csv (.tsv, .txt), .jsonl and .json, each also as .gz, and `-`
-/// for standard input.
+/// table: .npy, .npz, .safetensors, .parquet, .csv (.tsv, .txt), .jsonl and .json, each also as .gz, and
+/// `-` for standard input.
 ///
 /// Memory is a block of rows, whatever the file's size, but for a matrix in Fortran order in a .npz
 /// file, for .json, and for what comes out of a pipe or of gzip, which are read as a whole. What a
@@ -55,14 +57,32 @@ pub(crate) fn stream(path: &Path, tensor: Option<&str>, sink: &mut dyn Sink) -> 
         Format::Safetensors => safetensors::read_matrix(source, tensor, sink),
         Format::JsonLines => json::read_lines(source, tensor, sink),
         Format::Json => json::read_whole(source, tensor, sink),
-        Format::Table => {
-            let notes = table::read_matrix(source, sink)?;
-            if !notes.is_empty() {
-                let file = shown(&path.display().to_string());
-                note(&format!("Note: {file}: {}", notes.join("; ")));
-            }
+        #[cfg(feature = "parquet")]
+        Format::Parquet => {
+            let left_out = parquet::read_matrix(source, tensor, sink)?;
+            tell(path, left_out.as_slice());
             Ok(())
         }
+        #[cfg(not(feature = "parquet"))]
+        Format::Parquet => bail!(NO_PARQUET),
+        Format::Table => {
+            let notes = table::read_matrix(source, sink)?;
+            tell(path, &notes);
+            Ok(())
+        }
+    }
+}
+
+/// Why there is no matrix of a .parquet file.
+#[cfg(not(feature = "parquet"))]
+const NO_PARQUET: &str =
+    "this build does not read .parquet: install it with --features parquet, or write .npy";
+
+/// What was guessed of a file.
+fn tell(path: &Path, notes: &[String]) {
+    if !notes.is_empty() {
+        let file = shown(&path.display().to_string());
+        note(&format!("Note: {file}: {}", notes.join("; ")));
     }
 }
 

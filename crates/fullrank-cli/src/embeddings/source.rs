@@ -11,9 +11,9 @@ use flate2::read::MultiGzDecoder;
 const STANDARD_INPUT: &str = "-";
 
 /// What can be read from any place.
-pub(super) trait ReadSeek: Read + Seek {}
+pub(super) trait ReadSeek: Read + Seek + Send {}
 
-impl<T: Read + Seek> ReadSeek for T {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
 
 /// The bytes of a file, unpacked, and what they are.
 pub(super) struct Source {
@@ -32,6 +32,8 @@ pub(super) enum Format {
     Npz,
     /// Named tensors.
     Safetensors,
+    /// A table of columns, among them of lists.
+    Parquet,
     /// Numbers between commas, tabs or the like.
     Table,
     /// Lists, one a line.
@@ -47,6 +49,7 @@ impl Format {
             "npy" => Some(Self::Npy),
             "npz" => Some(Self::Npz),
             "safetensors" => Some(Self::Safetensors),
+            "parquet" | "pq" => Some(Self::Parquet),
             "csv" | "tsv" | "txt" => Some(Self::Table),
             "jsonl" | "ndjson" => Some(Self::JsonLines),
             "json" => Some(Self::Json),
@@ -68,6 +71,8 @@ impl Format {
             Self::Npy
         } else if bytes.starts_with(b"PK\x03\x04") {
             Self::Npz
+        } else if bytes.starts_with(b"PAR1") {
+            Self::Parquet
         } else if bytes.get(8) == Some(&b'{') && bytes[..8].contains(&0) {
             Self::Safetensors
         } else if text.starts_with(b"[[") {
@@ -115,7 +120,7 @@ impl Source {
         let Some(format) = named else {
             bail!(
                 "the format is told by the name: .npy, .npz, .safetensors or .csv, also .tsv, .txt, \
-                 .jsonl and .json, each also packed as .gz"
+                 .jsonl, .json and .parquet, each also packed as .gz"
             );
         };
         let mut magic = Vec::new();
@@ -169,7 +174,8 @@ mod tests {
             ("e.b.jsonl.GZ", Some(Format::JsonLines)),
             ("e.gz", None),
             ("npy", None),
-            ("e.parquet", None),
+            ("e.parquet", Some(Format::Parquet)),
+            ("e.xlsx", None),
         ] {
             assert_eq!(Format::of_path(Path::new(name)), expected, "{name}");
         }
@@ -177,6 +183,7 @@ mod tests {
             (&b"\x93NUMPY\x01\x00"[..], Format::Npy),
             (b"PK\x03\x04", Format::Npz),
             (b"\x02\0\0\0\0\0\0\0{}", Format::Safetensors),
+            (b"PAR1\x15\x04", Format::Parquet),
             (b" [1, 2]\n[3, 4]", Format::JsonLines),
             (b"{\"e\": [1]}", Format::JsonLines),
             (b"[[1, 2], [3, 4]]", Format::Json),

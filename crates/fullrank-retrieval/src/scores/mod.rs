@@ -14,6 +14,9 @@
 //!
 //! and NMI, which compares the labels of all queries with a k-means clustering of them.
 //!
+//! Without labels, [`neighbours`] tells how unevenly rows are found: hubs, rows that are never found, and
+//! near-duplicates.
+//!
 //! - **Query = reference**: without a reference set, each query ranks all other rows. It leaves itself
 //!   out by its index, not by its distance: an equal row stays.
 //! - **Queries without a match** (a class of one row, or one that the reference has not) count in no
@@ -34,6 +37,7 @@
 //!   of those at work.
 //!   Scores do not depend on the number of threads.
 
+mod hubness;
 mod k_means;
 mod nearest;
 mod neighbours;
@@ -46,6 +50,7 @@ use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
 pub use crate::host_rows::Entry;
+pub use hubness::{NEAR_DUPLICATE_WITHIN, NearDuplicate, Neighbours, neighbours};
 pub use k_means::{KMeansError, k_means};
 pub use neighbours::vote_of_nearest;
 pub use nmi::normalized_mutual_information;
@@ -165,6 +170,9 @@ pub enum ScoresError {
         /// Of the reference.
         reference: usize,
     },
+    /// A single row, with nothing beside it to find.
+    #[error("a single row has no neighbours")]
+    Alone,
     /// A K or k of zero.
     #[error("K must be at least 1, got 0")]
     ZeroK,

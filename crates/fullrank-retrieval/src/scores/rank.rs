@@ -41,6 +41,8 @@ pub(super) struct Ranked {
     pub(super) matched: Option<(usize, Relevance)>,
     /// The label for which most of the k nearest vote, if asked for.
     pub(super) vote: Option<i64>,
+    /// The indices of the k nearest, nearest first, if asked for.
+    pub(super) nearest: Vec<u32>,
 }
 
 /// Who is ranked.
@@ -50,6 +52,8 @@ pub(super) enum Wanted {
     Matched,
     /// All queries.
     Everyone,
+    /// All queries, with their k nearest.
+    Nearest,
 }
 
 /// Ranks the reference for each query, in the order of the queries as they were given; `None` for a
@@ -530,7 +534,12 @@ impl Search<'_> {
     ) -> Ranked {
         let is_match = |place: &usize| class.contains(place);
         let voters = &nearest[..self.knn.min(nearest.len())];
+        let index = |&place: &usize| self.sets.reference.indices[place];
         Ranked {
+            nearest: match self.wanted {
+                Wanted::Nearest => voters.iter().map(index).collect(),
+                Wanted::Matched | Wanted::Everyone => Vec::new(),
+            },
             matched: rank
                 .map(|(first, matches)| (first, relevance(nearest.iter().map(is_match), matches))),
             vote: vote(

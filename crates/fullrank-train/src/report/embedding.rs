@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
-use fullrank::diagnostics::{Diagnostics, readable};
+use fullrank::diagnostics::{Diagnostics, Thresholds, readable};
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
@@ -27,6 +27,7 @@ pub struct Embedding<'a> {
     pub(super) rows: Cow<'a, [f32]>,
     pub(super) dims: usize,
     pub(super) diagnostics: Option<Diagnostics>,
+    pub(super) thresholds: Thresholds,
     labels: Option<Labels>,
 }
 
@@ -45,6 +46,7 @@ impl<'a> Embedding<'a> {
             rows: rows.into(),
             dims,
             diagnostics: None,
+            thresholds: Thresholds::default(),
             labels: None,
         }
     }
@@ -94,6 +96,11 @@ impl<'a> Embedding<'a> {
             diagnostics: Some(diagnostics),
             ..self
         }
+    }
+
+    /// Judges it by these thresholds instead of the default ones.
+    pub fn with_thresholds(self, thresholds: Thresholds) -> Self {
+        Self { thresholds, ..self }
     }
 
     /// The class of each row as a number.

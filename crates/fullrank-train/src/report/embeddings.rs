@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use fullrank::Bounds;
-use fullrank::diagnostics::{Accumulator, DEAD_BELOW, Diagnostics, Health, readable};
+use fullrank::diagnostics::{Accumulator, DEAD_BELOW, Diagnostics, Finding, Health, readable};
 
 use super::html::{details, escaped, figure, grid, paragraph, table_of};
 use super::random_spectrum::random_spectrum;
@@ -74,7 +74,7 @@ fn diagnose(embedding: &Embedding<'_>) -> Result<Diagnostics, Error> {
 fn verdicts(diagnosed: &[Diagnosed<'_, '_>]) -> String {
     let mut html = String::from("<ul class=\"verdicts\">\n");
     for subject in diagnosed {
-        let verdict = subject.diagnostics.verdict();
+        let verdict = (subject.diagnostics).verdict_by(&subject.embedding.thresholds);
         let class = match verdict.health {
             Health::Collapsed => "collapsed",
             Health::PartlyCollapsed => "partly-collapsed",
@@ -83,12 +83,32 @@ fn verdicts(diagnosed: &[Diagnosed<'_, '_>]) -> String {
         };
         let _ = writeln!(
             html,
-            "<li class=\"{class}\"><strong>{}</strong>: {}</li>",
+            "<li class=\"{class}\"><strong>{}</strong>: {}{}</li>",
             escaped(subject.name()),
-            escaped(&verdict.text)
+            escaped(&verdict.text),
+            findings(&verdict.findings)
         );
     }
     html + "</ul>\n"
+}
+
+/// What is wrong and what to do, an item each.
+fn findings(findings: &[Finding]) -> String {
+    let items: String = (findings.iter())
+        .map(|finding| {
+            format!(
+                "<li><em>{}</em>: {}. What to do: {}.</li>\n",
+                finding.kind.name(),
+                escaped(&finding.text),
+                escaped(&finding.remedy)
+            )
+        })
+        .collect();
+    if items.is_empty() {
+        items
+    } else {
+        format!("\n<ul class=\"findings\">\n{items}</ul>\n")
+    }
 }
 
 fn bounds(diagnosed: &[Diagnosed<'_, '_>], palette: &Palette) -> String {
@@ -158,10 +178,14 @@ pub(super) fn meaning(name: &str) -> &'static str {
         "dead dimensions" => {
             "standard deviation at most 1 % of the root mean square of all entries"
         }
+        "  about the mean" => "of the rows less their mean, beside the other dimensions",
+        "duplicate rows" => "rows equal to an earlier one",
         "mean std" => "standard deviation of a dimension, on average; VICReg asks for 1",
         "std of unit rows" => "the same of unit rows; 0: all rows point one way",
         "  if isotropic" => "1 / sqrt(d)",
         "mean |correlation|" => "of pairs of dimensions; 0: none says what another says",
+        "mean cosine" => "of pairs of rows; 1: all rows point one way, for an offset they share",
+        "  without the mean" => "the same of the rows less their mean",
         "uniformity" => "0: all rows point one way; about -4: everywhere",
         "classes" => "different labels",
         "alignment" => "mean squared distance of unit rows of one class; 2: as far as any",

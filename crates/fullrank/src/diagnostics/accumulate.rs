@@ -1,10 +1,11 @@
 //! Rows that come in blocks.
 
+use super::duplicates::Duplicates;
 use super::gram::Moments;
 use super::unit::Sample;
 use super::{
     Diagnostics, DiagnosticsError, LARGEST_ENTRY, LARGEST_GRAM, LARGEST_KEPT, Method, NonFinite,
-    Summary, exact,
+    Pairs, Summary, exact,
 };
 
 /// The [`Diagnostics`] of rows that come in blocks, for matrices larger than memory.
@@ -28,7 +29,7 @@ use super::{
 ///   largest.
 /// - **Gram**: beyond that the Gram matrices of the rows and of the unit rows are summed in f64, in
 ///   blocks, relative to the mean of the first. Memory is some `d x d` matrices and blocks of 8
-///   MiB, and two vectors for each class. Singular values are roots of eigenvalues and right to
+///   MiB, two vectors for each class and 16 bytes for each row. Singular values are roots of eigenvalues and right to
 ///   about `1e-15 (s_max / s)^2`, relative to `s`; those below `1e-7 s_max` are zero. `d` may be
 ///   8192 at most.
 /// - **Gram of the rows**: where there are no more rows than dimensions, `b <= d`, the rows are kept
@@ -48,6 +49,7 @@ pub struct Accumulator {
     labels: usize,
     moments: Option<Moments>,
     sample: Sample,
+    duplicates: Duplicates,
     non_finite: NonFinite,
     error: Option<DiagnosticsError>,
 }
@@ -70,6 +72,7 @@ impl Accumulator {
             labels: 0,
             moments: None,
             sample: Sample::new(dims),
+            duplicates: Duplicates::new(dims),
             non_finite: NonFinite::default(),
             error: None,
         }
@@ -166,6 +169,7 @@ impl Accumulator {
             return;
         }
         self.sample.offer(rows);
+        self.duplicates.add(rows);
         self.kept.extend_from_slice(rows);
         self.kept_labels.extend_from_slice(labels);
         if self.moments.is_none() && self.too_large_for_svd() {
@@ -257,10 +261,17 @@ impl Accumulator {
         }
         let by_gram = self.moments.is_some() || self.too_large_for_svd();
         let method = if by_gram { Method::Gram } else { Method::Svd };
-        let sample = (self.sample.uniformity(), self.sample.len());
+        let sample = std::mem::replace(&mut self.sample, Sample::new(self.dims));
+        let duplicates = std::mem::replace(&mut self.duplicates, Duplicates::new(self.dims));
         let epsilon = self.entry_epsilon;
         let summary = self.summary(method)?;
-        Ok(Diagnostics::from_summary(summary, method, sample, epsilon))
+        let pairs = Pairs {
+            compared_rows: sample.len(),
+            mean_cosine_centred: sample.mean_cosine_without(&summary.means),
+            uniformity: sample.uniformity(),
+            repeated: duplicates.finish(),
+        };
+        Ok(Diagnostics::from_summary(summary, method, pairs, epsilon))
     }
 
     fn summary(self, method: Method) -> Result<Summary, DiagnosticsError> {

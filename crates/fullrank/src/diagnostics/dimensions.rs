@@ -26,6 +26,35 @@ pub fn dead_dimensions(std: &[f64], mean_square: f64) -> usize {
     std.iter().filter(|&&std| std <= limit).count()
 }
 
+/// A dimension with more than this share of the variance is left out of what the others are held against.
+const MOST_OF_THE_VARIANCE: f64 = 0.5;
+
+/// How many dimensions hardly vary beside the others: see [`Diagnostics::dead_about_mean`].
+///
+/// [`Diagnostics::dead_about_mean`]: super::Diagnostics::dead_about_mean
+pub(super) fn dead_about_mean(std: &[f64]) -> usize {
+    let squares: f64 = std.iter().map(|std| std * std).sum();
+    let (place, largest) = largest(std);
+    if largest * largest <= MOST_OF_THE_VARIANCE * squares || std.len() < 3 {
+        return dead_dimensions(std, squares / std.len() as f64);
+    }
+    // Summed without it, where subtracting it would leave its rounding.
+    let others = || std.iter().enumerate().filter(|(j, _)| *j != place);
+    let squares: f64 = others().map(|(_, std)| std * std).sum();
+    let limit = DEAD_BELOW * (squares / (std.len() - 1) as f64).sqrt();
+    std.iter().filter(|&&std| std <= limit).count()
+}
+
+/// The place of the largest number and itself; the first of equal ones.
+pub(super) fn largest(values: &[f64]) -> (usize, f64) {
+    (0..).zip(values).fold(
+        (0, 0.0),
+        |most, (place, &value)| {
+            if value > most.1 { (place, value) } else { most }
+        },
+    )
+}
+
 /// The standard deviation of each dimension over `rows` rows, unbiased.
 ///
 /// # Panics

@@ -5,9 +5,13 @@ use std::fmt;
 use super::Diagnostics;
 
 impl fmt::Display for Diagnostics {
-    /// The verdict, and a line for each figure that is defined.
+    /// The verdict, and a line for each finding and for each figure that is defined.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.verdict().text)?;
+        let verdict = self.verdict();
+        writeln!(f, "{}", verdict.text)?;
+        for finding in &verdict.findings {
+            writeln!(f, "- {finding}")?;
+        }
         for (name, value) in self.figures() {
             if let Some(value) = value {
                 writeln!(f, "{name:<20} {}", readable(value))?;
@@ -42,10 +46,17 @@ impl Diagnostics {
             ("condition number", self.condition_number),
             ("alpha-ReQ", self.alpha_req),
             ("dead dimensions", self.dead_dimensions.map(count)),
+            ("  about the mean", self.dead_about_mean.map(count)),
+            (
+                "duplicate rows",
+                self.duplicate_rows.filter(|&rows| rows > 0).map(count),
+            ),
             ("mean std", self.mean_std),
             ("std of unit rows", self.unit_row_std),
             ("  if isotropic", Some(self.isotropic_std)),
             ("mean |correlation|", self.mean_abs_correlation),
+            ("mean cosine", self.mean_cosine),
+            ("  without the mean", self.mean_cosine_centred),
             ("uniformity", self.uniformity),
             ("classes", self.classes.map(count)),
             ("alignment", self.alignment),

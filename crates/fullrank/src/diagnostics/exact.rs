@@ -44,6 +44,12 @@ pub(super) fn summary(
         Vec::new()
     };
     let squares: f64 = rows.iter().map(|x| x * x).sum();
+    let mut unit_sums = vec![0.0; dims];
+    for row in unit.chunks_exact(dims) {
+        for (sum, x) in unit_sums.iter_mut().zip(row) {
+            *sum += x;
+        }
+    }
     let labels = (!labels.is_empty()).then(|| label_figures(&centred, &unit, dims, labels));
     Ok(Summary {
         rows: count,
@@ -63,6 +69,7 @@ pub(super) fn summary(
         means,
         std,
         unit_std,
+        unit_square_of_sum: unit_sums.iter().map(|x| x * x).sum(),
         zero_rows,
         labels,
     })

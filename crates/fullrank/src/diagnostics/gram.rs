@@ -173,6 +173,9 @@ impl Moments {
                 .collect();
             unit_std = dimensions::from_squares(rows, &centred, &diagonal(&self.unit_gram));
         }
+        let unit_square_of_sum = (self.sums.unit.iter().zip(&self.unit_origin))
+            .map(|(sum, origin)| (sum + count * origin).powi(2))
+            .sum();
         let mean_abs_correlation = dimensions::mean_abs_correlation_of(&scatter, &std);
         let labels =
             (!self.classes.is_empty()).then(|| label_figures(self.classes, scatter, &shift, rows));
@@ -188,6 +191,7 @@ impl Moments {
             means: mean,
             std,
             unit_std,
+            unit_square_of_sum,
             zero_rows: self.zero_rows,
             labels,
         })

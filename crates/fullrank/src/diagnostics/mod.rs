@@ -26,8 +26,10 @@
 mod accumulate;
 mod dimensions;
 mod display;
+mod duplicates;
 mod error;
 mod exact;
+mod findings;
 mod gram;
 mod labels;
 mod random;
@@ -42,12 +44,17 @@ use faer::Par;
 use serde::{Deserialize, Serialize};
 
 use crate::{Bounds, rankme};
+use duplicates::Repeated;
 
 pub use accumulate::Accumulator;
 pub use dimensions::{DEAD_BELOW, dead_dimensions, dimension_std};
 pub use display::readable;
 pub use error::{DiagnosticsError, NonFinite};
-pub use verdict::{COLLAPSED_BELOW, DEAD_SHARE_ABOVE, Health, PARTLY_COLLAPSED_BELOW, Verdict};
+pub use findings::{
+    COLLAPSED_BELOW, DEAD_SHARE_ABOVE, Finding, FindingKind, PARTLY_COLLAPSED_BELOW, Thresholds,
+    ThresholdsError,
+};
+pub use verdict::{Health, Verdict};
 
 /// Larger entries are refused: their squares, summed, could leave the range of f64.
 const LARGEST_ENTRY: f64 = 1e140;
@@ -164,6 +171,15 @@ pub struct Diagnostics {
     /// all entries: see [`dead_dimensions`]. From 0 to `d`. Dimensions that copy one another are
     /// all alive.
     pub dead_dimensions: Option<usize>,
+    /// How many dimensions hardly vary beside the others, whatever their means: their standard deviation is
+    /// at most 0.01 times the root mean square of the standard deviations of the others, but for one
+    /// dimension that has more than half of the variance.
+    ///
+    /// From 0 to `d`. Unlike [`dead_dimensions`](Self::dead_dimensions) it does not call the rest dead
+    /// beside one huge constant or one huge dimension; where all rows are the same every dimension is dead
+    /// by both.
+    #[serde(default)]
+    pub dead_about_mean: Option<usize>,
     /// The mean of `|r_jk|`, Pearson's correlation, over the pairs of dimensions that vary.
     ///
     /// From 0 to 1; random rows have about `sqrt(2 / (pi b))`. [`None`] if fewer than two
@@ -180,6 +196,28 @@ pub struct Diagnostics {
     /// `1/sqrt(d)`, the standard deviation of a dimension of isotropic unit rows.
     pub isotropic_std: f64,
 
+    /// The mean cosine over the pairs of distinct rows, exact: `(||sum u||^2 - n) / (b (b - 1))`, `u` the unit
+    /// rows, `n` the rows that are not zero.
+    ///
+    /// From -1/(b - 1) to 1, about 0 of isotropic rows; large where the rows share an offset. A zero row has
+    /// the cosine 0 with every row. [`None`] for a single row. Source: Ethayarajh,
+    /// [1909.00512](https://arxiv.org/abs/1909.00512), who calls it anisotropy.
+    #[serde(default)]
+    pub mean_cosine: Option<f64>,
+    /// The same of the rows less their mean; over as many rows as the uniformity.
+    ///
+    /// What is left of [`mean_cosine`](Self::mean_cosine) once the mean is subtracted: mostly about 0. 0
+    /// if all rows are the same.
+    #[serde(default)]
+    pub mean_cosine_centred: Option<f64>,
+    /// How many rows are equal, entry by entry, to an earlier row. From 0 to `b - 1`.
+    ///
+    /// By a hash of 128 bits. [`None`] of more than 2^24 rows.
+    #[serde(default)]
+    pub duplicate_rows: Option<usize>,
+    /// The first row that is equal to an earlier one, and the first it is equal to, from 0.
+    #[serde(default)]
+    pub first_duplicate: Option<[usize; 2]>,
     /// `log mean exp(-2 ||x - y||^2)` over the pairs of distinct unit rows.
     ///
     /// From -8 to 0; 0 if all rows point one way, about -4 if isotropic in many dimensions. Source:
@@ -187,7 +225,7 @@ pub struct Diagnostics {
     /// [2005.10242](https://arxiv.org/abs/2005.10242), with t = 2. [`None`] for a single row. Rows
     /// of ten classes, each collapsed to a point, have about `log 0.1`, whatever the dimension.
     pub uniformity: Option<f64>,
-    /// Over how many rows `uniformity` was averaged: all up to 8192 (above 1024 dimensions `2^23 /
+    /// Over how many rows `uniformity` and `mean_cosine_centred` were averaged: all up to 8192 (above 1024 dimensions `2^23 /
     /// d`, but no fewer than 1024); of more rows, that many, drawn by a fixed hash of their index.
     pub uniformity_rows: usize,
 
@@ -297,7 +335,7 @@ impl Diagnostics {
     fn from_summary(
         mut summary: Summary,
         method: Method,
-        (uniformity, uniformity_rows): (Option<f64>, usize),
+        pairs: Pairs,
         entry_epsilon: f64,
     ) -> Self {
         const SAME_ROWS: f64 = 1e-12;
@@ -313,6 +351,7 @@ impl Diagnostics {
         let unit = summary.unit_singular_values;
         let mean_singular_value = unit.iter().sum::<f64>() / bounds.rank as f64;
         let smallest = raw[bounds.rank - 1];
+        let same_rows = centred[0] == 0.0;
         let mean = |values: &[f64]| several.then(|| values.iter().sum::<f64>() / dims as f64);
         let labels = summary.labels.as_ref();
         Self {
@@ -334,13 +373,19 @@ impl Diagnostics {
             alpha_req: spectrum::alpha_req(&centred, spectrum::rank(&centred, tolerance)),
             mean_std: mean(&summary.std),
             dead_dimensions: several.then(|| dead_dimensions(&summary.std, summary.mean_square)),
+            dead_about_mean: several.then(|| dimensions::dead_about_mean(&summary.std)),
             mean_abs_correlation: summary.mean_abs_correlation,
             unit_row_std: mean(&summary.unit_std),
             isotropic_std: 1.0 / (dims as f64).sqrt(),
             dimension_std: summary.std,
             dimension_mean: summary.means,
-            uniformity,
-            uniformity_rows,
+            mean_cosine: unit::mean_cosine(summary.unit_square_of_sum, rows, summary.zero_rows),
+            mean_cosine_centred: (pairs.mean_cosine_centred)
+                .map(|cosine| if same_rows { 0.0 } else { cosine }),
+            duplicate_rows: pairs.repeated.map(|repeated| repeated.rows),
+            first_duplicate: pairs.repeated.and_then(|repeated| repeated.first),
+            uniformity: pairs.uniformity,
+            uniformity_rows: pairs.compared_rows,
             classes: labels.map(|labels| labels.classes),
             alignment: labels.and_then(|labels| labels.alignment),
             lidar: labels.and_then(|labels| labels.lidar),
@@ -368,8 +413,20 @@ struct Summary {
     /// Of each dimension; empty for a single row.
     std: Vec<f64>,
     unit_std: Vec<f64>,
+    /// Of the sum of the unit rows.
+    unit_square_of_sum: f64,
     zero_rows: usize,
     labels: Option<LabelFigures>,
+}
+
+/// What comparing rows with one another says.
+#[derive(Default)]
+struct Pairs {
+    /// The rows that the next two are of.
+    compared_rows: usize,
+    mean_cosine_centred: Option<f64>,
+    uniformity: Option<f64>,
+    repeated: Option<Repeated>,
 }
 
 struct LabelFigures {

@@ -39,8 +39,8 @@ pub(super) fn uniformity(rows: &[f64], dims: usize) -> Option<f64> {
     (count > 1).then(|| (sum / pairs(count)).ln())
 }
 
-/// The unit rows that [`uniformity`] compares: all of them up to [`Sample::capacity`], beyond it
-/// the rows of which a hash of the index is smallest, whatever the blocks they come in.
+/// The rows that are compared in pairs: all of them up to [`Sample::capacity`], beyond it the rows of which a
+/// hash of the index is smallest, whatever the blocks they come in.
 pub(super) struct Sample {
     dims: usize,
     capacity: usize,
@@ -88,7 +88,7 @@ impl Sample {
                 }
             };
             self.taken.push((hash, place));
-            normalize(row, &mut self.rows[place * self.dims..][..self.dims]);
+            self.rows[place * self.dims..][..self.dims].copy_from_slice(row);
         }
     }
 
@@ -97,9 +97,39 @@ impl Sample {
         self.taken.len()
     }
 
-    pub(super) fn uniformity(&self) -> Option<f64> {
+    /// The mean cosine over the pairs of the rows less `mean`.
+    pub(super) fn mean_cosine_without(&self, mean: &[f64]) -> Option<f64> {
+        let (mut sums, mut zero_rows) = (vec![0.0; self.dims], 0);
+        let (mut centred, mut unit) = (vec![0.0; self.dims], vec![0.0; self.dims]);
+        for row in self.rows.chunks_exact(self.dims) {
+            for (centred, (x, mean)) in centred.iter_mut().zip(row.iter().zip(mean)) {
+                *centred = x - mean;
+            }
+            zero_rows += usize::from(normalize(&centred, &mut unit));
+            for (sum, x) in sums.iter_mut().zip(&unit) {
+                *sum += x;
+            }
+        }
+        let square = sums.iter().map(|x| x * x).sum();
+        mean_cosine(square, self.len(), zero_rows)
+    }
+
+    /// The uniformity of the rows.
+    pub(super) fn uniformity(mut self) -> Option<f64> {
+        let mut unit = vec![0.0; self.dims];
+        for row in self.rows.chunks_exact_mut(self.dims) {
+            normalize(row, &mut unit);
+            row.copy_from_slice(&unit);
+        }
         uniformity(&self.rows, self.dims)
     }
+}
+
+/// The mean of `<u, v>` over the pairs of distinct rows among `rows` unit rows and zeros, from the square of
+/// their sum: `(||sum u||^2 - n) / (b (b - 1))`, `n` the rows that are not zero. [`None`] without a pair.
+pub(super) fn mean_cosine(square_of_sum: f64, rows: usize, zero_rows: usize) -> Option<f64> {
+    let unit_rows = (rows - zero_rows) as f64;
+    (rows > 1).then(|| ((square_of_sum - unit_rows) / (2.0 * pairs(rows))).clamp(-1.0, 1.0))
 }
 
 /// A bijection of the 64-bit numbers whose values look random: the finaliser of SplitMix64 (Steele
@@ -141,6 +171,21 @@ mod tests {
         );
         assert_eq!(uniformity(&[1.0, 0.0, 1.0, 0.0], 2), Some(0.0));
         assert_eq!(uniformity(&rows[..2], 2), None);
+    }
+
+    #[test]
+    fn mean_cosines_by_hand() {
+        // Cosines 1, 0, 0 and three times 0 with the zero row.
+        let mut sample = Sample::new(2);
+        sample.offer(&[3.0, 0.0, 5.0, 0.0, 0.0, 2.0, 0.0, 0.0]);
+        let found = sample.mean_cosine_without(&[0.0, 0.0]).unwrap();
+        assert_relative_eq!(found, 1.0 / 6.0, max_relative = 1e-14);
+        // About (3, 0): of the four rows 0, e_1, (-3, 2) / sqrt 13 and -e_1.
+        let root = 13f64.sqrt();
+        let expected = (-3.0 / root - 1.0 + 3.0 / root) / 6.0;
+        let found = sample.mean_cosine_without(&[3.0, 0.0]).unwrap();
+        assert_relative_eq!(found, expected, max_relative = 1e-14);
+        assert_eq!(mean_cosine(1.0, 1, 0), None);
     }
 
     #[test]

@@ -2,16 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostics, dead_dimensions};
+use super::findings::{Observed, cosine_in_words, percent};
+use super::{Diagnostics, Finding, FindingKind, Thresholds};
 
-/// Below this share of what random rows reach, an embedding has collapsed.
-pub const COLLAPSED_BELOW: f64 = 0.1;
-/// Below this share of what random rows reach, an embedding has partly collapsed.
-pub const PARTLY_COLLAPSED_BELOW: f64 = 0.5;
-/// With more than this share of dead dimensions, an embedding has partly collapsed.
-pub const DEAD_SHARE_ABOVE: f64 = 0.1;
-
-/// How an embedding stands: see [`Diagnostics::verdict`].
+/// How an embedding stands: see [`Diagnostics::verdict`]. The worse is the smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
@@ -25,136 +19,232 @@ pub enum Health {
     Unknown,
 }
 
-/// A verdict in a word and in a sentence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+impl Health {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Collapsed => "collapsed",
+            Self::PartlyCollapsed => "partly collapsed",
+            Self::Healthy => "healthy",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A verdict in a word and in a sentence, and what it rests on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The word.
     pub health: Health,
-    /// The sentence, with the figures it rests on.
+    /// The sentence, with its cause and the figures it rests on.
     pub text: String,
+    /// What is wrong, and what to do about it; also what causes no verdict.
+    pub findings: Vec<Finding>,
 }
 
 impl Diagnostics {
-    /// Whether the embedding has collapsed.
+    /// Whether the embedding has collapsed, and why, by the default [`Thresholds`].
     ///
     /// Two shares of what random isotropic rows of the same shape reach are taken, that of the
     /// effective rank and that of the mean singular value above its lower bound. Where the smaller
-    /// is below 0.1, or every dimension is dead, the embedding has [collapsed](Health::Collapsed);
-    /// where it is below 0.5, or more than a tenth of the dimensions is dead, it has [partly
-    /// collapsed](Health::PartlyCollapsed). The thresholds are conventions: a classifier of ten
-    /// classes rightly uses about nine directions.
+    /// is below 0.1, or every dimension is [dead](Self::dead_about_mean), the embedding has
+    /// [collapsed](Health::Collapsed); where it is below 0.5, or more than a tenth of the dimensions
+    /// is dead, it has [partly collapsed](Health::PartlyCollapsed). The thresholds are conventions: a
+    /// classifier of ten classes rightly uses about nine directions.
     ///
-    /// Where that is for an offset common to all rows, the sentence says so: the mean of the rows is
-    /// more than nine tenths of their mean square (which is the mean cosine between rows, weighted
-    /// by their lengths; of centred rows it is zero), and about that mean they use at least half of
-    /// what random rows use. It then counts the dead dimensions about the mean, against the root
-    /// mean square of the centred entries, and names the dimension that most of the offset is in.
+    /// The sentence names the cause, which is one of the [findings](Self::findings): rank that was lost,
+    /// an offset common to all rows, one dominating dimension, dead dimensions. Where an offset or a
+    /// dominating dimension is the cause, it says what the rows use without it.
     pub fn verdict(&self) -> Verdict {
-        let (Some(rank), Some(dead)) = (self.effective_rank, self.dead_dimensions) else {
+        self.verdict_by(&Thresholds::default())
+    }
+
+    /// The same by other thresholds.
+    pub fn verdict_by(&self, thresholds: &Thresholds) -> Verdict {
+        let Some(observed) = Observed::new(self, thresholds) else {
             return Verdict {
                 health: Health::Unknown,
                 text: "unknown: a single row says nothing of collapse".to_owned(),
+                findings: Vec::new(),
             };
         };
-        let rank_share = rank / self.random_effective_rank;
-        let spread = self.random_reference - self.lower_bound;
-        // With a single singular value there is nothing to spread.
-        let spread_share = if self.rows.min(self.dims) == 1 {
-            1.0
-        } else {
-            (self.mean_singular_value - self.lower_bound).max(0.0) / spread
-        };
-        let share = rank_share.min(spread_share);
-        let health = if share < COLLAPSED_BELOW || dead == self.dims {
-            Health::Collapsed
-        } else if share < PARTLY_COLLAPSED_BELOW
-            || dead as f64 > DEAD_SHARE_ABOVE * self.dims as f64
-        {
-            Health::PartlyCollapsed
-        } else {
-            Health::Healthy
-        };
-        let word = match health {
-            Health::Collapsed => "collapsed",
-            Health::PartlyCollapsed => "partly collapsed",
-            _ => "healthy",
-        };
-        if health != Health::Healthy
-            && rank_share >= PARTLY_COLLAPSED_BELOW
-            && let Some(offset) = self.common_offset()
-        {
-            return Verdict {
-                health,
-                text: format!(
-                    "{word} by an offset: {offset}; subtract the mean row: about it the rows use {} of {} dimensions ({} % of what random rows use) and {}; mean singular value {} % of random",
-                    count(rank),
-                    self.dims,
-                    percent(rank_share),
-                    dead_in_words(self.dead_about_the_mean()),
-                    percent(spread_share),
-                ),
-            };
-        }
-        let dead = dead_in_words(dead);
         Verdict {
-            health,
-            text: format!(
-                "{word}: uses {} of {} dimensions ({} % of what random rows use); {dead}; mean singular value {} % of random",
-                count(rank),
-                self.dims,
-                percent(rank_share),
-                percent(spread_share),
-            ),
+            health: observed.health(),
+            text: Sentence {
+                of: self,
+                thresholds,
+                observed: &observed,
+            }
+            .text(),
+            findings: observed.findings,
         }
     }
 }
 
-impl Diagnostics {
-    /// The offset that hides all else, in words, if there is one.
-    fn common_offset(&self) -> Option<String> {
-        const HIDES_ABOVE: f64 = 0.9;
-        const MOST_ABOVE: f64 = 0.5;
-        let sum = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>();
-        let raw = sum(&self.singular_values);
-        let share = 1.0 - sum(&self.centred_singular_values) / raw;
-        if raw == 0.0 || share <= HIDES_ABOVE {
-            return None;
+struct Sentence<'a> {
+    of: &'a Diagnostics,
+    thresholds: &'a Thresholds,
+    observed: &'a Observed,
+}
+
+impl Sentence<'_> {
+    fn text(&self) -> String {
+        let health = self.observed.health();
+        let word = health.word();
+        if self.observed.same_rows {
+            let what = if self.of.zero_rows == self.of.rows {
+                "zero"
+            } else {
+                "the same"
+            };
+            return format!("{word}: all {} rows are {what}", self.of.rows);
         }
-        let offset = sum(&self.dimension_mean);
-        let shares = self.dimension_mean.iter().map(|x| x * x / offset);
-        let (most, dimension) =
-            (shares.zip(0..)).fold(
-                (0.0, 0),
-                |most, one| {
-                    if one.0 > most.0 { one } else { most }
-                },
-            );
-        let alone = if most > MOST_ABOVE && self.dims > 1 {
+        if health == Health::Healthy {
+            return format!("{word}: {}", self.use_of_the_space());
+        }
+        let is_cause = |finding: &&Finding| finding.health == health;
+        let causes: Vec<FindingKind> = (self.observed.findings.iter())
+            .filter(is_cause)
+            .map(|finding| finding.kind)
+            .collect();
+        if causes.contains(&FindingKind::LostRank) {
+            self.lost_rank(word, &causes)
+        } else {
+            self.by_other_causes(word, &causes)
+        }
+    }
+
+    fn lost_rank(&self, word: &str, causes: &[FindingKind]) -> String {
+        let mut text = if self.observed.lost_by_rank {
+            format!("{word}: {}", self.use_of_the_space())
+        } else {
+            format!(
+                "{word}: a few directions outweigh the others: {}; uses {}; {}",
+                self.spread(),
+                self.used(),
+                self.dead()
+            )
+        };
+        if causes.contains(&FindingKind::CommonOffset) {
+            text += &format!("; a common offset besides: {}", self.offset());
+        }
+        if causes.contains(&FindingKind::DominatingDimension) {
+            text += &format!("; {}", self.dominating());
+        }
+        text
+    }
+
+    fn by_other_causes(&self, word: &str, causes: &[FindingKind]) -> String {
+        let mut names = Vec::new();
+        let mut clauses = Vec::new();
+        let mut without = "the rows use";
+        let mut used = self.used();
+        for cause in causes {
+            match cause {
+                FindingKind::CommonOffset => {
+                    names.push("a common offset");
+                    clauses.push(self.offset());
+                    without = "about their mean the rows use";
+                }
+                FindingKind::DominatingDimension => {
+                    names.push("one dominating dimension");
+                    clauses.push(self.dominating());
+                    if let Some(others) = self.observed.dominating {
+                        without = "beside it the rows use";
+                        used = self.uses(
+                            others.rank_of_others,
+                            self.of.dims - 1,
+                            others.rank_share_of_others,
+                        );
+                    }
+                }
+                FindingKind::DominatingDirection => {
+                    names.push("one dominating direction");
+                    clauses.push(self.direction());
+                }
+                FindingKind::DeadDimensions => names.push("dead dimensions"),
+                FindingKind::LostRank | FindingKind::Duplicates => {}
+            }
+        }
+        // Milder than the verdict, yet no contradiction: rank is lost as well.
+        let rank_is_lost = (self.observed.findings.iter()).any(|finding| {
+            finding.kind == FindingKind::LostRank && !causes.contains(&finding.kind)
+        });
+        let milder = if rank_is_lost {
+            ", partly collapsed themselves,"
+        } else {
+            ""
+        };
+        let without = without.replace("the rows", &format!("the rows{milder}"));
+        clauses.push(format!("{without} {used} and {}", self.dead()));
+        clauses.push(self.spread());
+        format!("{word} by {}: {}", names.join(" and "), clauses.join("; "))
+    }
+
+    /// What the rows use, dead dimensions and the mean singular value.
+    fn use_of_the_space(&self) -> String {
+        format!("uses {}; {}; {}", self.used(), self.dead(), self.spread())
+    }
+
+    fn used(&self) -> String {
+        self.uses(self.observed.rank, self.of.dims, self.observed.rank_share)
+    }
+
+    fn uses(&self, rank: f64, dims: usize, share: f64) -> String {
+        format!(
+            "{} of {dims} dimensions ({} % of what random rows use)",
+            count(rank),
+            self.thresholds.percent(share)
+        )
+    }
+
+    fn spread(&self) -> String {
+        format!(
+            "mean singular value {} % of random",
+            self.thresholds.percent(self.observed.spread_share)
+        )
+    }
+
+    fn dead(&self) -> String {
+        match self.observed.dead {
+            0 => "none is dead".to_owned(),
+            1 => "1 is dead".to_owned(),
+            dead => format!("{dead} are dead"),
+        }
+    }
+
+    fn offset(&self) -> String {
+        let in_words = |cosine: Option<f64>| cosine_in_words(cosine.unwrap_or(0.0));
+        let alone = self.observed.offset_in.map(|(dimension, share)| {
             format!(
                 " ({} % of it in dimension {dimension}, from 0)",
-                percent(most)
+                percent(share)
             )
-        } else {
-            String::new()
-        };
-        Some(format!(
-            "the mean of the rows is {} % of their mean square{alone}",
-            percent(share)
-        ))
+        });
+        format!(
+            "the mean cosine of two rows is {}, {} once the mean of the rows is subtracted{}",
+            in_words(self.of.mean_cosine),
+            in_words(self.of.mean_cosine_centred),
+            alone.unwrap_or_default()
+        )
     }
 
-    /// The dimensions that hardly vary beside the other dimensions, whatever their means.
-    fn dead_about_the_mean(&self) -> usize {
-        let squares: f64 = self.dimension_std.iter().map(|std| std * std).sum();
-        dead_dimensions(&self.dimension_std, squares / self.dims as f64)
+    fn direction(&self) -> String {
+        let direction = |finding: &&Finding| finding.kind == FindingKind::DominatingDirection;
+        let found = self.observed.findings.iter().find(direction);
+        let share = found.map_or(0.0, |finding| finding.figure);
+        format!("it has {} % of the variance", percent(share))
     }
-}
 
-fn dead_in_words(dead: usize) -> String {
-    match dead {
-        0 => "none is dead".to_owned(),
-        1 => "1 is dead".to_owned(),
-        _ => format!("{dead} are dead"),
+    fn dominating(&self) -> String {
+        self.observed
+            .dominating
+            .map_or_else(String::new, |dominating| {
+                format!(
+                    "dimension {} (from 0) has {} % of the variance",
+                    dominating.dimension,
+                    percent(dominating.share)
+                )
+            })
     }
 }
 
@@ -165,8 +255,4 @@ fn count(rank: f64) -> String {
     } else {
         format!("{rank:.0}")
     }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.0}", 100.0 * share)
 }
