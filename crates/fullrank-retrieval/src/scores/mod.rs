@@ -40,11 +40,11 @@
 mod hubness;
 mod k_means;
 mod nearest;
-mod neighbours;
 mod nmi;
 mod rank;
 mod relevance;
 mod search;
+mod vote;
 
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
@@ -52,9 +52,9 @@ use serde::{Deserialize, Serialize};
 pub use crate::host_rows::Entry;
 pub use hubness::{NEAR_DUPLICATE_WITHIN, NearDuplicate, Neighbours, neighbours};
 pub use k_means::{KMeansError, k_means};
-pub use neighbours::vote_of_nearest;
 pub use nmi::normalized_mutual_information;
 pub use relevance::{Relevance, relevance};
+pub use vote::vote_of_nearest;
 
 use crate::host_rows::Entries;
 use rank::{Wanted, rank};

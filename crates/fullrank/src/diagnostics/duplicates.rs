@@ -98,7 +98,7 @@ fn hash(row: &[f64]) -> u128 {
             mixed(sum.rotate_left(23) ^ lane, KEYS[0][0])
         })
     });
-    u128::from(halves[0]) << 64 | u128::from(halves[1])
+    (u128::from(halves[0]) << 64) | u128::from(halves[1])
 }
 
 /// The halves of the product of two numbers, one laid over the other, and over the first number: a factor
