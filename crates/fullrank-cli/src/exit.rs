@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use fullrank_train::run::progress::note;
+use fullrank_files::note;
 
 /// Runs a program to its exit code. An error is told on standard error, in one line and at most three, and the
 /// code then is 1.

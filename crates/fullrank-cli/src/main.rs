@@ -1,19 +1,13 @@
 //! The `fullrank` command.
 
-mod bounds;
-mod embeddings;
-mod inspect;
-mod loss;
-mod neighbours;
-mod npy;
-mod score;
-mod settings;
-mod table;
+mod commands;
+mod files;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use commands::{bounds, inspect, loss, score};
 use fullrank_cli::exit::exit;
 
 /// Losses and measures of embedding matrices, from any framework

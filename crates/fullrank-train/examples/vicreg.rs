@@ -11,14 +11,14 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use datasets::{ImageSet, fashion_mnist};
 use fullrank::{AnyTwoViewLoss, TwoViewLoss, TwoViewLossConfig};
-use fullrank_train::encoder::{Encoder, EncoderConfig};
-use fullrank_train::expander::{Expander, ExpanderConfig};
 use fullrank_train::knn::knn_accuracy;
 use fullrank_train::lars::LarsConfig;
 use fullrank_train::linear_probe::LinearProbeConfig;
-use fullrank_train::loader::{features_of, image_tensor};
 use fullrank_train::schedule::WarmupCosineConfig;
-use fullrank_train::views::ViewsConfig;
+use fullrank_vision::encoder::{Encoder, EncoderConfig};
+use fullrank_vision::expander::{Expander, ExpanderConfig};
+use fullrank_vision::loader::{features_of, image_tensor};
+use fullrank_vision::views::ViewsConfig;
 
 const BATCH: usize = 128;
 

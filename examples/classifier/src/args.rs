@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use fullrank_cli::data::DataName;
-use fullrank_cli::run_args::RunArgs;
-use fullrank_train::encoder::EncoderConfig;
+use fullrank_study::data::DataName;
+use fullrank_study::run_args::RunArgs;
+use fullrank_vision::encoder::EncoderConfig;
 
 use crate::config::{Method, RunConfig};
 

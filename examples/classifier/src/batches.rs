@@ -8,7 +8,7 @@ use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Int, Tensor};
 use datasets::ImageSet;
 use fullrank_retrieval::{ClassBalancedLoader, ClassBalancedSamplerConfig};
-use fullrank_train::loader::image_tensor;
+use fullrank_vision::loader::image_tensor;
 
 use crate::config::RunConfig;
 

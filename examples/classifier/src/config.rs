@@ -7,10 +7,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use fullrank::{RegularizerConfig, SvMaxConfig, VarianceCovarianceConfig};
-use fullrank_cli::data::{Data, DataConfig, DataName};
-use fullrank_train::encoder::EncoderConfig;
+use fullrank_study::configuration;
+use fullrank_study::data::{Data, DataConfig, DataName};
 use fullrank_train::optimizer::OptimizerConfig;
-use fullrank_train::run::settings;
+use fullrank_vision::encoder::EncoderConfig;
 use serde::{Deserialize, Serialize};
 
 /// Everything that decides what a run computes, but for the device.
@@ -119,9 +119,9 @@ impl Default for RunConfig {
 impl RunConfig {
     /// The defaults with a partial JSON document laid over them.
     pub fn from_json(text: &str) -> Result<Self> {
-        Ok(settings::laid_over(
+        Ok(configuration::laid_over(
             &Self::default(),
-            settings::parse(text)?,
+            configuration::parse(text)?,
         )?)
     }
 
@@ -134,7 +134,7 @@ impl RunConfig {
 
     /// The whole configuration as JSON.
     pub fn to_json(&self) -> Result<String> {
-        Ok(settings::to_json(self)?)
+        Ok(configuration::to_json(self)?)
     }
 
     /// The regularizer at the penultimate layer.

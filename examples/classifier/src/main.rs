@@ -7,10 +7,10 @@ use clap::Parser;
 use classifier::args::Args;
 use classifier::report;
 use classifier::run::Run;
-use fullrank_cli::data::Data;
-use fullrank_cli::exit::{exit, print};
-use fullrank_train::run::progress::show;
-use fullrank_train::run::stop::Stop;
+use fullrank_study::data::Data;
+use fullrank_study::exit::{exit, print};
+use fullrank_train::session::Stop;
+use fullrank_train::session::progress::show;
 
 fn main() -> ExitCode {
     let args = Args::parse();

@@ -8,9 +8,9 @@ use burn::tensor::{Device, Tensor};
 use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn::train::{ClassificationOutput, InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use fullrank::{AnyRegularizer, Regularizer};
-use fullrank_train::encoder::Encoder;
 use fullrank_train::metrics::{EmbeddingInput, TermsInput};
-use fullrank_train::run::weights;
+use fullrank_train::session::weights;
+use fullrank_vision::encoder::Encoder;
 
 use crate::batches::ImageBatch;
 use crate::config::{Method, RunConfig};

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 use datasets::ImageSet;
-use fullrank_cli::data::Data;
-use fullrank_train::plots::{Palette, Series, Term};
-use fullrank_train::report::{Embedding, Report, Table};
-use fullrank_train::run::files::{write_json, write_whole};
-use fullrank_train::run::history::Row;
-use fullrank_train::table::{markdown, mean_and_spread};
+use fullrank_files::{write_json, write_whole};
+use fullrank_report::markdown::{markdown, mean_and_spread};
+use fullrank_report::plots::{Palette, Series, Term};
+use fullrank_report::{Embedding, Report, Table};
+use fullrank_study::data::Data;
+use fullrank_train::session::history::Row;
 
 use crate::evaluation::forward;
 use crate::run::{Entry, Measured, Run};

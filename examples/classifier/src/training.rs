@@ -11,15 +11,15 @@ use burn::tensor::Device;
 use burn::train::Learner;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use datasets::ImageSet;
+use fullrank_files::FileError;
 use fullrank_train::metrics::{
     DeadDimensionsMetric, EffectiveRankMetric, MeanSingularValueMetric, RetrievalMetric, TermMetric,
 };
-use fullrank_train::run::RunError;
-use fullrank_train::run::progress::Shown;
-use fullrank_train::run::session::{self, Display, Session};
-use fullrank_train::run::stop::Stop;
-use fullrank_train::run::weights;
 use fullrank_train::schedule::WarmupCosineConfig;
+use fullrank_train::session::Stop;
+use fullrank_train::session::progress::Shown;
+use fullrank_train::session::weights;
+use fullrank_train::session::{self, Display, Session};
 
 use crate::batches;
 use crate::config::{Method, RunConfig};
@@ -57,7 +57,7 @@ impl Training<'_> {
     /// Trains to the end, or as far as the stop lets it: then there is no model yet, and the same
     /// call continues from the last checkpoint. A finished training is read from its files.
     pub fn run(&self) -> Result<Option<Trained>> {
-        fs::create_dir_all(&self.directory).map_err(RunError::write(&self.directory))?;
+        fs::create_dir_all(&self.directory).map_err(FileError::write(&self.directory))?;
         let config = self.config;
         let file = self.directory.join(CLASSIFIER);
         let session = self.session();

@@ -6,10 +6,10 @@ use burn::tensor::Device;
 use classifier::config::{Method, RunConfig};
 use classifier::report;
 use classifier::run::{Entry, Run};
-use fullrank_cli::data::Data;
-use fullrank_train::run::history::{Row, SECONDS};
-use fullrank_train::run::session::Display;
-use fullrank_train::run::stop::Stop;
+use fullrank_study::data::Data;
+use fullrank_train::session::Display;
+use fullrank_train::session::Stop;
+use fullrank_train::session::history::{Row, SECONDS};
 
 /// Three epochs of four steps on a few images, a tiny network.
 fn tiny() -> RunConfig {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args as Options, Parser, Subcommand};
-use fullrank_cli::device::DeviceArg;
-use fullrank_cli::encoder_args::EncoderArgs;
-use fullrank_cli::run_args::RunArgs;
+use fullrank_study::device::DeviceArg;
+use fullrank_study::encoder_args::EncoderArgs;
+use fullrank_study::run_args::RunArgs;
 
 use crate::config::{DataName, LossName, RegularizerName, RunConfig};
 use crate::sweep::Part;

@@ -8,8 +8,8 @@ use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::{Device, Tensor};
 use datasets::ImageSet;
 use fullrank_retrieval::{ClassBalancedLoader, ClassBalancedSamplerConfig, StepBatcher};
-use fullrank_train::loader::image_tensor;
-use fullrank_train::views::{Views, apply_views};
+use fullrank_vision::loader::image_tensor;
+use fullrank_vision::views::{Views, apply_views};
 
 /// Images and the class of each.
 #[derive(Clone, Debug)]

@@ -10,10 +10,10 @@ use fullrank_retrieval::{
     AngularLossConfig, ContrastiveLossConfig, LiftedStructureLossConfig, MultiSimilarityLossConfig,
     NPairLossConfig, RankingLossConfig, SpreadOutConfig, TripletLossConfig,
 };
-use fullrank_train::encoder::EncoderConfig;
+use fullrank_study::configuration;
 use fullrank_train::optimizer::OptimizerConfig;
-use fullrank_train::run::settings;
-use fullrank_train::views::ViewsConfig;
+use fullrank_vision::encoder::EncoderConfig;
+use fullrank_vision::views::ViewsConfig;
 use serde::{Deserialize, Serialize};
 
 /// Everything that decides what a run computes, but for the device.
@@ -381,13 +381,13 @@ impl RunConfig {
         data: Option<DataName>,
         defaults: fn(DataName) -> Self,
     ) -> Result<Self> {
-        let given = settings::parse(text)?;
+        let given = configuration::parse(text)?;
         let named = match given.pointer("/data/name") {
             Some(name) => DataName::deserialize(name).context("in data.name")?,
             None => DataName::EmojiMini,
         };
         let defaults = defaults(data.unwrap_or(named));
-        let mut config = settings::laid_over(&defaults, given)?;
+        let mut config = configuration::laid_over(&defaults, given)?;
         if let Some(data) = data {
             config.data.name = data;
         }

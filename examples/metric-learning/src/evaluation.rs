@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 use datasets::ImageSet;
 use fullrank::{Bounds, rankme};
 use fullrank_retrieval::scores::{LabelledRows, Metric, Scores, ScoresConfig};
-use fullrank_train::loader::features_of;
 use fullrank_train::metrics::EmbeddingInput;
+use fullrank_vision::loader::features_of;
 use serde::{Deserialize, Serialize};
 
 use crate::config::EvaluationConfig;

@@ -6,8 +6,8 @@ use anyhow::{Result, anyhow};
 use burn::tensor::Tensor;
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
 use datasets::ImageSet;
-use fullrank_train::run::files::write_whole;
-use fullrank_train::run::matrix::{write_labels, write_matrix};
+use fullrank_files::npy::{write_labels, write_matrix};
+use fullrank_files::write_whole;
 
 use crate::model::Embedder;
 

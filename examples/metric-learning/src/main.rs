@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use fullrank_cli::exit::{exit, print};
-use fullrank_train::run::progress::show;
-use fullrank_train::run::settings;
-use fullrank_train::run::stop::Stop;
+use fullrank_study::configuration;
+use fullrank_study::exit::{exit, print};
+use fullrank_train::session::Stop;
+use fullrank_train::session::progress::show;
 use metric_learning::args::{Args, Command, SweepArgs};
 use metric_learning::data::Data;
 use metric_learning::run::Run;
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<ExitCode> {
     if args.print_config {
-        print(&settings::to_json(&args.run_config()?)?)?;
+        print(&configuration::to_json(&args.run_config()?)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let device = args.run.device.device()?;

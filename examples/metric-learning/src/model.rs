@@ -5,8 +5,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use fullrank::unit_rows;
-use fullrank_train::encoder::Encoder;
 use fullrank_train::metrics::{EmbeddingInput, StepOutput, TermsInput};
+use fullrank_vision::encoder::Encoder;
 
 use crate::batches::ImageBatch;
 use crate::config::RunConfig;

@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use fullrank::Bounds;
-use fullrank_train::plots::{self, Palette, Series, Term};
-use fullrank_train::report::{Embedding, Report, Table, nearest_neighbours};
-use fullrank_train::run::files::write_whole;
-use fullrank_train::run::matrix::read_matrix;
-use fullrank_train::run::{folder, history};
-use fullrank_train::table::{markdown, mean_and_spread};
+use fullrank_files::npy::read_matrix;
+use fullrank_files::write_whole;
+use fullrank_report::markdown::{markdown, mean_and_spread};
+use fullrank_report::plots::{self, Palette, Series, Term};
+use fullrank_report::{Embedding, Report, Table, nearest_neighbours};
+use fullrank_study::folder;
+use fullrank_train::session::history;
 use serde_json::{Value, json};
 
 use crate::data::Data;

@@ -6,13 +6,13 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
-use fullrank_train::run::folder::{self, CONFIG};
-use fullrank_train::run::lock::RunLock;
-use fullrank_train::run::progress::show;
-use fullrank_train::run::session::Display;
-use fullrank_train::run::settings;
-use fullrank_train::run::stop::Stop;
-use fullrank_train::run::subjects;
+use fullrank_study::configuration;
+use fullrank_study::folder::{self, CONFIG};
+use fullrank_study::lock::RunLock;
+use fullrank_study::subjects;
+use fullrank_train::session::Display;
+use fullrank_train::session::Stop;
+use fullrank_train::session::progress::show;
 
 use crate::cell::Cell;
 use crate::config::RunConfig;
@@ -85,7 +85,7 @@ impl Run {
         stop: &Stop,
     ) -> Result<Option<Vec<Entry>>> {
         check(&self.config, data)?;
-        folder::write_config(&self.directory, &settings::to_json(&self.config)?)?;
+        folder::write_config(&self.directory, &configuration::to_json(&self.config)?)?;
         let step = Step {
             run: self,
             data,

@@ -10,16 +10,16 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::Learner;
 use burn::train::metric::LossMetric;
+use fullrank_files::FileError;
 use fullrank_train::metrics::{
     EffectiveRankMetric, MeanSingularValueMetric, RetrievalMetric, TermMetric,
 };
-use fullrank_train::run::RunError;
-use fullrank_train::run::history::Row;
-use fullrank_train::run::progress::Shown;
-use fullrank_train::run::session::{Display, Session, Trained};
-use fullrank_train::run::stop::Stop;
-use fullrank_train::run::weights;
 use fullrank_train::schedule::{ConstantPolynomial, ConstantPolynomialConfig};
+use fullrank_train::session::Stop;
+use fullrank_train::session::history::Row;
+use fullrank_train::session::progress::Shown;
+use fullrank_train::session::weights;
+use fullrank_train::session::{Display, Session, Trained};
 
 use crate::batches::{ImageBatch, TrainingBatches, plain_batches};
 use crate::cell::Cell;
@@ -82,7 +82,7 @@ impl Training<'_> {
     /// Trains to the end, or as far as the stop lets it: then there is no network yet, and the same
     /// call continues from the last checkpoint. A finished training is read from its files.
     pub fn run(&self) -> Result<Option<TrainedEmbedder>> {
-        fs::create_dir_all(&self.directory).map_err(RunError::write(&self.directory))?;
+        fs::create_dir_all(&self.directory).map_err(FileError::write(&self.directory))?;
         let model = self.model(&self.device.clone().autodiff());
         let terms = model.term_names();
         let session = self.session(terms);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::{Device, Tensor};
 use datasets::ImageSet;
-use fullrank_train::views::ViewsConfig;
+use fullrank_vision::views::ViewsConfig;
 use metric_learning::batches::{ImageBatch, TrainingBatches, plain_batches};
 use metric_learning::config::DataName;
 use metric_learning::data::Data;

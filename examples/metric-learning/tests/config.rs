@@ -1,7 +1,7 @@
 //! Configurations: defaults, JSON, what is refused, and the command line.
 
 use clap::Parser;
-use fullrank_train::run::settings;
+use fullrank_study::configuration;
 use metric_learning::args::{Args, Command};
 use metric_learning::cell::Cell;
 use metric_learning::config::{DataName, LossName, RegularizerName, RunConfig};
@@ -40,8 +40,8 @@ fn the_defaults_are_those_of_the_paper() {
 fn json_goes_and_comes_back() {
     let config = read(r#"{ "seeds": [4], "objectives": { "n-pair": { "svmax_weight": 3 } } }"#);
     let config = config.unwrap();
-    let text = settings::to_json(&config).unwrap();
-    assert_eq!(settings::to_json(&read(&text).unwrap()).unwrap(), text);
+    let text = configuration::to_json(&config).unwrap();
+    assert_eq!(configuration::to_json(&read(&text).unwrap()).unwrap(), text);
     assert_eq!(config.objectives.n_pair.svmax_weight, 3.0);
     assert_eq!(config.objectives.n_pair.classes_per_batch, 72);
 }
@@ -51,7 +51,7 @@ fn unknown_keys_and_values_are_named() {
     for (text, named) in [
         (r#"{ "epochs": 3 }"#, "unknown key `epochs`"),
         (r#"{ "objectives": { "npair": {} } }"#, "npair"),
-        (r#"{ "losses": ["pairs"] }"#, "in `losses`"),
+        (r#"{ "losses": ["pairs"] }"#, "in `losses[0]`"),
         (r#"{ "data": { "name": "mnist" } }"#, "data.name"),
     ] {
         let error = format!("{:#}", read(text).unwrap_err());

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use burn_store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
+use fullrank_files::npy::read_matrix;
 use fullrank_retrieval::scores::{LabelledRows, ScoresConfig};
-use fullrank_train::run::history::{Row, SECONDS};
-use fullrank_train::run::lock::RunLock;
-use fullrank_train::run::matrix::read_matrix;
-use fullrank_train::run::session::Display;
-use fullrank_train::run::stop::Stop;
+use fullrank_study::lock::RunLock;
+use fullrank_train::session::Display;
+use fullrank_train::session::Stop;
+use fullrank_train::session::history::{Row, SECONDS};
 use metric_learning::config::{DataName, LossName, RegularizerName, RunConfig};
 use metric_learning::data::Data;
 use metric_learning::evaluation::embeddings;

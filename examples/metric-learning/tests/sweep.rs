@@ -7,7 +7,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use clap::ValueEnum;
-use fullrank_train::run::stop::Stop;
+use fullrank_train::session::Stop;
 use metric_learning::config::{DataName, LossName, RunConfig};
 use metric_learning::data::Data;
 use metric_learning::sweep::{CircleConfig, GridConfig, Part, Sweep};

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use fullrank_cli::encoder_args::EncoderArgs;
-use fullrank_cli::run_args::RunArgs;
+use fullrank_study::encoder_args::EncoderArgs;
+use fullrank_study::run_args::RunArgs;
 use fullrank_train::optimizer::OptimizerConfig;
 
 use crate::config::{Method, RunConfig};
-use fullrank_cli::data::DataName;
+use fullrank_study::data::DataName;
 
 /// Train encoders without labels and see which regularizers keep the embedding from collapsing.
 ///

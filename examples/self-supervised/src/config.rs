@@ -7,12 +7,12 @@ use clap::ValueEnum;
 use fullrank::{
     BarlowTwinsLossConfig, HyperParameterError, SvMaxConfig, VarianceConfig, VicRegLossConfig,
 };
-use fullrank_cli::data::{DataConfig, DataName};
-use fullrank_train::encoder::EncoderConfig;
+use fullrank_study::configuration;
+use fullrank_study::data::{DataConfig, DataName};
 use fullrank_train::linear_probe::LinearProbeConfig;
 use fullrank_train::optimizer::OptimizerConfig;
-use fullrank_train::run::settings;
-use fullrank_train::views::ViewsConfig;
+use fullrank_vision::encoder::EncoderConfig;
+use fullrank_vision::views::ViewsConfig;
 use serde::{Deserialize, Serialize};
 
 /// Everything that decides what a run computes, but for the device.
@@ -230,7 +230,7 @@ impl RunConfig {
     /// The defaults with a partial JSON document laid over them. `data`, if given, is the set of
     /// images whatever the document says.
     pub fn from_json(text: &str, data: Option<DataName>) -> Result<Self> {
-        let mut given = settings::parse(text)?;
+        let mut given = configuration::parse(text)?;
         let named = match given.pointer("/data/name") {
             Some(name) => DataName::deserialize(name).context("in data.name")?,
             None => DataName::FashionMnistMini,
@@ -239,7 +239,7 @@ impl RunConfig {
             *name = serde_json::to_value(data)?;
         }
         let defaults = Self::defaults(data.unwrap_or(named));
-        Ok(settings::laid_over(&defaults, given)?)
+        Ok(configuration::laid_over(&defaults, given)?)
     }
 
     /// [`from_json`](Self::from_json) of a file.
@@ -251,7 +251,7 @@ impl RunConfig {
 
     /// The whole configuration as JSON.
     pub fn to_json(&self) -> Result<String> {
-        Ok(settings::to_json(self)?)
+        Ok(configuration::to_json(self)?)
     }
 
     /// Checks what would otherwise fail in the middle of a run.

@@ -7,12 +7,12 @@ use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn::train::TrainStep;
-use fullrank_train::loader::ViewLoader;
+use fullrank_vision::loader::ViewLoader;
 use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
 use crate::model::SelfSupervised;
-use fullrank_cli::data::Data;
+use fullrank_study::data::Data;
 
 /// Medians on one batch, after the training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,14 +5,14 @@ use burn::tensor::{Device, Tensor};
 use datasets::ImageSet;
 use fullrank::{Bounds, rankme};
 use fullrank_train::knn::knn_accuracy;
-use fullrank_train::loader::features_of;
 use fullrank_train::metrics::{EmbeddingInput, dead_dimensions, dimension_std};
+use fullrank_vision::loader::features_of;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EvaluationConfig, RunConfig};
 use crate::cost::Cost;
 use crate::model::SelfSupervised;
-use fullrank_cli::data::Data;
+use fullrank_study::data::Data;
 
 /// Images in one forward pass.
 const BATCH: usize = 500;

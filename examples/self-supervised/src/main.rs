@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use fullrank_cli::data::Data;
-use fullrank_cli::exit::{exit, print};
-use fullrank_train::run::progress::show;
-use fullrank_train::run::stop::Stop;
+use fullrank_study::data::Data;
+use fullrank_study::exit::{exit, print};
+use fullrank_train::session::Stop;
+use fullrank_train::session::progress::show;
 use self_supervised::args::Args;
 use self_supervised::report;
 use self_supervised::run::Run;

@@ -3,11 +3,11 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use fullrank_train::encoder::Encoder;
-use fullrank_train::expander::{Expander, ExpanderConfig};
-use fullrank_train::loader::ViewBatch;
 use fullrank_train::metrics::{EmbeddingInput, StepOutput, TermsInput};
-use fullrank_train::run::weights::seeded;
+use fullrank_train::session::weights::seeded;
+use fullrank_vision::encoder::Encoder;
+use fullrank_vision::expander::{Expander, ExpanderConfig};
+use fullrank_vision::loader::ViewBatch;
 
 use crate::config::{Method, RunConfig};
 use crate::objective::Objective;

@@ -2,16 +2,16 @@
 
 use anyhow::Result;
 use fullrank::Bounds;
-use fullrank_cli::data::Data;
-use fullrank_train::metrics::DEAD_BELOW;
-use fullrank_train::plots::{
+use fullrank_files::npy::read_matrix;
+use fullrank_files::write_whole;
+use fullrank_report::markdown::{markdown, mean_and_spread};
+use fullrank_report::plots::{
     self, BarChart, BarGroup, DimensionStdRun, Palette, Series, Spectrum, SpectrumRun, Term,
 };
-use fullrank_train::report::{Embedding, Report, Table, nearest_neighbours};
-use fullrank_train::run::files::write_whole;
-use fullrank_train::run::history;
-use fullrank_train::run::matrix::read_matrix;
-use fullrank_train::table::{markdown, mean_and_spread};
+use fullrank_report::{Embedding, Report, Table, nearest_neighbours};
+use fullrank_study::data::Data;
+use fullrank_train::metrics::DEAD_BELOW;
+use fullrank_train::session::history;
 use serde_json::{Value, json};
 
 use crate::config::Method;

@@ -6,20 +6,20 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
-use fullrank_train::run::folder::{self, CONFIG};
-use fullrank_train::run::lock::RunLock;
-use fullrank_train::run::matrix::{write_labels, write_matrix};
-use fullrank_train::run::progress::show;
-use fullrank_train::run::session::Display;
-use fullrank_train::run::stop::Stop;
-use fullrank_train::run::subjects;
+use fullrank_files::npy::{write_labels, write_matrix};
+use fullrank_study::folder::{self, CONFIG};
+use fullrank_study::lock::RunLock;
+use fullrank_study::subjects;
+use fullrank_train::session::Display;
+use fullrank_train::session::Stop;
+use fullrank_train::session::progress::show;
 
 use crate::config::{Method, RunConfig};
 use crate::cost::Cost;
 use crate::evaluation::{Evaluation, evaluate, evaluate_pixels};
 use crate::model::SelfSupervised;
 use crate::training::Training;
-use fullrank_cli::data::Data;
+use fullrank_study::data::Data;
 
 /// A folder of results and the configuration that they come from.
 #[derive(Clone, Debug)]

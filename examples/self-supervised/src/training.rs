@@ -9,20 +9,20 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::Learner;
 use burn::train::metric::LossMetric;
-use fullrank_train::loader::ViewLoader;
+use fullrank_files::FileError;
 use fullrank_train::metrics::{
     EffectiveRankMetric, MeanSingularValueMetric, MeanStdMetric, TermMetric,
 };
-use fullrank_train::run::RunError;
-use fullrank_train::run::progress::Shown;
-use fullrank_train::run::session::{self, Display, Session};
-use fullrank_train::run::stop::Stop;
-use fullrank_train::run::weights;
 use fullrank_train::schedule::WarmupCosineConfig;
+use fullrank_train::session::Stop;
+use fullrank_train::session::progress::Shown;
+use fullrank_train::session::weights;
+use fullrank_train::session::{self, Display, Session};
+use fullrank_vision::loader::ViewLoader;
 
 use crate::config::{Method, RunConfig};
 use crate::model::SelfSupervised;
-use fullrank_cli::data::Data;
+use fullrank_study::data::Data;
 
 /// What to train, with what, and where its files are.
 pub struct Training<'a> {
@@ -55,7 +55,7 @@ impl Training<'_> {
     /// Trains to the end, or as far as the stop lets it: then there is no model yet, and the same
     /// call continues from the last checkpoint. A finished training is read from its files.
     pub fn run(&self) -> Result<Option<Trained>> {
-        fs::create_dir_all(&self.directory).map_err(RunError::write(&self.directory))?;
+        fs::create_dir_all(&self.directory).map_err(FileError::write(&self.directory))?;
         let model = self.model(&self.device.clone().autodiff());
         let terms = model.term_names();
         let session = self.session(terms);

@@ -1,7 +1,7 @@
 //! Configurations: defaults, what is laid over them, and what is refused.
 
 use clap::Parser;
-use fullrank_cli::data::DataName;
+use fullrank_study::data::DataName;
 use fullrank_train::optimizer::OptimizerConfig;
 use self_supervised::args::Args;
 use self_supervised::config::RunConfig;
@@ -76,7 +76,7 @@ fn unknown_keys_are_refused_with_the_known_ones() {
     assert!(text.contains("width"), "{text}");
     let text = error(r#"{ "methods": ["svmaxx"] }"#);
     assert!(
-        text.contains("in `methods`") && text.contains("barlow-twins"),
+        text.contains("in `methods[0]`") && text.contains("barlow-twins"),
         "{text}"
     );
 }

@@ -6,10 +6,10 @@ use std::fs;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use fullrank_cli::data::Data;
-use fullrank_train::encoder::EncoderConfig;
-use fullrank_train::run::session::Display;
-use fullrank_train::run::stop::Stop;
+use fullrank_study::data::Data;
+use fullrank_train::session::Display;
+use fullrank_train::session::Stop;
+use fullrank_vision::encoder::EncoderConfig;
 use self_supervised::config::Method;
 use self_supervised::report;
 use self_supervised::run::Run;

@@ -8,8 +8,8 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use burn::train::TrainStep;
-use fullrank_train::run::session::Display;
-use fullrank_train::run::stop::Stop;
+use fullrank_train::session::Display;
+use fullrank_train::session::Stop;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;

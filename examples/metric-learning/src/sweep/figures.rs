@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use fullrank::Bounds;
-use fullrank_train::plots::{self, Circle, Level, Palette, Trend, TrendPanel};
-use fullrank_train::run::files::read_json;
+use fullrank_files::read_json;
+use fullrank_report::plots::{self, Circle, Level, Palette, Trend, TrendPanel};
 
 use super::report::{Findings, recall};
 use super::{Sweep, Trace};

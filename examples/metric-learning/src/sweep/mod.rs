@@ -12,14 +12,15 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use burn::tensor::Device;
 use clap::ValueEnum;
-use fullrank_train::run::RunError;
-use fullrank_train::run::files::{read_json, write_json};
-use fullrank_train::run::folder::{self, CONFIG};
-use fullrank_train::run::lock::RunLock;
-use fullrank_train::run::progress::show;
-use fullrank_train::run::session::Display;
-use fullrank_train::run::settings;
-use fullrank_train::run::stop::Stop;
+use fullrank_files::FileError;
+use fullrank_files::{read_json, write_json};
+use fullrank_study::configuration;
+use fullrank_study::folder::{self, CONFIG};
+use fullrank_study::lock::RunLock;
+use fullrank_train::session::Display;
+use fullrank_train::session::SessionError;
+use fullrank_train::session::Stop;
+use fullrank_train::session::progress::show;
 
 use crate::config::{DataName, RunConfig};
 use crate::data::Data;
@@ -88,9 +89,9 @@ impl Sweep {
     /// An error if the folder holds cells of another configuration.
     fn check_configuration(&self) -> Result<()> {
         let path = self.directory.join(CONFIG);
-        let text = settings::to_json(&self.config)?;
+        let text = configuration::to_json(&self.config)?;
         if path.exists() {
-            let there = fs::read_to_string(&path).map_err(RunError::read(&path))?;
+            let there = fs::read_to_string(&path).map_err(FileError::read(&path))?;
             ensure!(
                 there == text,
                 "{} has cells of another configuration ({CONFIG}): choose another folder with --out",
@@ -113,9 +114,9 @@ impl Sweep {
         let _lock = RunLock::take(&self.directory)?;
         // Another process may have begun since the sweep was opened.
         self.check_configuration()?;
-        folder::write_config(&self.directory, &settings::to_json(&self.config)?)?;
+        folder::write_config(&self.directory, &configuration::to_json(&self.config)?)?;
         let cells = self.directory.join("cells");
-        fs::create_dir_all(&cells).map_err(RunError::write(&cells))?;
+        fs::create_dir_all(&cells).map_err(FileError::write(&cells))?;
         self.baselines(data, device)?;
 
         let points = self.grid.points(&self.config, parts);
@@ -130,7 +131,7 @@ impl Sweep {
             write_json(&path, &outcome)?;
             // Not before: until then the training is all that there is.
             let training = self.training(point);
-            fs::remove_dir_all(&training).map_err(RunError::write(&training))?;
+            fs::remove_dir_all(&training).map_err(FileError::write(&training))?;
             let (done, of) = (index + 1, points.len());
             show(&format!("[{done}/{of}] {}: {outcome}\n", point.title()));
             self.report()?;
@@ -192,7 +193,7 @@ impl Sweep {
             Ok(None) => return Ok(None),
             // At a large learning rate that is a result, too.
             Err(error) => match error.downcast_ref() {
-                Some(RunError::Diverged { .. }) => None,
+                Some(SessionError::Diverged { .. }) => None,
                 _ => return Err(error),
             },
         };

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use fullrank_train::run::files::{read_json, write_whole};
-use fullrank_train::table::{markdown, mean_and_spread};
+use fullrank_files::{read_json, write_whole};
+use fullrank_report::markdown::{markdown, mean_and_spread};
 
 use super::{Outcome, Point, Sweep, figures};
 use crate::config::{LossName, RegularizerName};
