@@ -4,11 +4,12 @@
 use std::fmt::Write;
 
 use fullrank::Bounds;
-use fullrank::diagnostics::{Accumulator, DEAD_BELOW, Diagnostics, Finding, Health, readable};
+use fullrank::diagnostics::{
+    Accumulator, DEAD_BELOW, Diagnostics, Finding, Health, random_spectrum, readable,
+};
 
 use crate::html::{details, escaped, figure, grid, paragraph, table_of};
 use crate::plots::{self, BoundedSpectrum, Correlations, Palette, Scatter, Spectrum, Utilization};
-use crate::random_spectrum::random_spectrum;
 use crate::table::{Table, of_columns};
 use crate::{Embedding, Error};
 

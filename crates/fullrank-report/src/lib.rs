@@ -5,10 +5,8 @@ mod embeddings;
 mod error;
 mod html;
 mod inspect;
-pub mod markdown;
 pub mod plots;
 mod projection;
-mod random_spectrum;
 mod report;
 mod retrievals;
 mod row_sample;
@@ -24,7 +22,7 @@ pub use inspect::inspect_report;
 pub use report::Report;
 pub use retrievals::{Neighbour, Retrieval, nearest_neighbours};
 pub use row_sample::RowSample;
-pub use table::Table;
+pub use table::{Table, mean_and_spread};
 
 /// What draws the rows that stand for many.
 const SEED: u64 = 1;

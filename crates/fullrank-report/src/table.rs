@@ -1,3 +1,5 @@
+//! Tables of text.
+
 use fullrank::diagnostics::readable;
 
 use crate::plots::Term;
@@ -39,27 +41,58 @@ impl Table {
         self
     }
 
-    /// The tables in a text of Markdown, such as one that a run prints; other lines are left out.
-    pub fn from_markdown(text: &str) -> Vec<Self> {
-        let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        lines
-            .split(|line| !line.starts_with('|'))
-            .filter(|lines| lines.len() >= 2)
-            .map(|lines| {
-                let mut rows = lines
-                    .iter()
-                    .filter(|line| line.contains(|c| !matches!(c, '|' | '-' | ':' | ' ')))
-                    .map(|line| {
-                        let cells = line.trim_matches('|').split('|');
-                        cells.map(|cell| cell.trim().to_string()).collect()
-                    });
-                Self {
-                    caption: String::new(),
-                    headers: rows.next().unwrap_or_default(),
-                    rows: rows.collect(),
-                }
+    /// The table as Markdown, aligned so that it reads as plain text too: the first column holds names, to the left,
+    /// the others numbers, to the right. The caption is left out.
+    ///
+    /// # Panics
+    ///
+    /// If a row has not as many cells as the header.
+    pub fn to_markdown(&self) -> String {
+        for row in &self.rows {
+            assert_eq!(row.len(), self.headers.len(), "cells of the row {row:?}");
+        }
+        let lines = || [&self.headers].into_iter().chain(&self.rows);
+        let widths: Vec<usize> = (0..self.headers.len())
+            .map(|column| {
+                let widths = lines().map(|row| row[column].chars().count());
+                widths.max().unwrap_or(0).max(3)
             })
-            .collect()
+            .collect();
+        let line = |row: &Vec<String>| {
+            let cells = row.iter().zip(&widths).enumerate();
+            let cells = cells.map(|(column, (cell, &width))| match column {
+                0 => format!("| {cell:<width$} "),
+                _ => format!("| {cell:>width$} "),
+            });
+            cells.collect::<String>() + "|\n"
+        };
+        let rule = widths.iter().enumerate();
+        let rule = rule.map(|(column, &width)| match column {
+            0 => format!("|{}", "-".repeat(width + 2)),
+            _ => format!("|{}:", "-".repeat(width + 1)),
+        });
+        let mut text = line(&self.headers) + &rule.collect::<String>() + "|\n";
+        text.extend(self.rows.iter().map(line));
+        text
+    }
+}
+
+/// The mean, with the sample standard deviation behind `±` if there are several values; `-` if there is
+/// none.
+pub fn mean_and_spread(values: impl IntoIterator<Item = f64>, digits: usize) -> String {
+    let values: Vec<f64> = values.into_iter().collect();
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    match values.len() {
+        0 => "-".to_string(),
+        1 => format!("{mean:.digits$}"),
+        _ => {
+            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+            format!(
+                "{mean:.digits$} ± {:.digits$}",
+                (squares / (count - 1.0)).sqrt()
+            )
+        }
     }
 }
 
@@ -120,4 +153,31 @@ pub(crate) fn of_terms(x_label: &str, terms: &[Term]) -> Table {
         }
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let table = Table::new(["what", " mean"])
+            .with_row(["a longer name", "1.5"])
+            .with_row(["ä", "-"]);
+        let expected = "\
+| what          |  mean |
+|---------------|------:|
+| a longer name |   1.5 |
+| ä             |     - |
+";
+        assert_eq!(table.to_markdown(), expected);
+    }
+
+    #[test]
+    fn the_spread_is_that_of_a_sample() {
+        assert_eq!(mean_and_spread([], 2), "-");
+        assert_eq!(mean_and_spread([0.125], 3), "0.125");
+        // Deviations -1, 0 and 1: 2 / (3 - 1) = 1.
+        assert_eq!(mean_and_spread([1.0, 2.0, 3.0], 1), "2.0 ± 1.0");
+    }
 }

@@ -423,16 +423,6 @@ fn a_configuration_has_names_with_dots() {
 }
 
 #[test]
-fn tables_are_read_from_markdown() {
-    let text = "Results\n\n|   | a |\n|---|--:|\n| x | 1 |\n| y | - |\n\nWords.\n";
-    let expected = Table::new(["", "a"])
-        .with_row(["x", "1"])
-        .with_row(["y", "-"]);
-    assert_eq!(Table::from_markdown(text), [expected]);
-    assert_eq!(Table::from_markdown("no table\n"), []);
-}
-
-#[test]
 fn reports_are_written_whole_and_errors_name_the_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("report.html");

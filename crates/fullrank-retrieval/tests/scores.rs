@@ -1,7 +1,7 @@
 //! The scores against brute force on random labels, and cases of other libraries.
 
 use fullrank_retrieval::scores::{
-    Entry, LabelledRows, Metric, Rows, Scores, ScoresConfig, ScoresError, k_means, relevance,
+    Entry, LabelledRows, RankBy, Rows, Scores, ScoresConfig, ScoresError, k_means, relevance,
     vote_of_nearest,
 };
 use proptest::prelude::*;
@@ -14,10 +14,10 @@ impl Number for f32 {}
 impl Number for f64 {}
 
 /// A row as it is, or divided by its norm; `None` for a row of zeros by the cosine.
-fn row<E: Number>(rows: &[E], dim: usize, i: usize, metric: Metric) -> Option<Vec<f64>> {
+fn row<E: Number>(rows: &[E], dim: usize, i: usize, by: RankBy) -> Option<Vec<f64>> {
     let row = rows[i * dim..][..dim].iter().map(|&x| x.into());
     let row: Vec<f64> = row.collect();
-    if metric == Metric::Euclidean {
+    if by == RankBy::Euclidean {
         return Some(row);
     }
     let largest = row.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
@@ -44,11 +44,11 @@ fn brute_force<E: Number>(
     dim: usize,
     ks: &[usize],
     knn: usize,
-    metric: Metric,
+    by: RankBy,
 ) -> Option<(Vec<f64>, [f64; 5], usize)> {
     let (rows, labels) = reference.unwrap_or(queries);
     let of = |rows: &[E], count: usize| -> Vec<_> {
-        (0..count).map(|i| row(rows, dim, i, metric)).collect()
+        (0..count).map(|i| row(rows, dim, i, by)).collect()
     };
     let (rows, query_rows) = (of(rows, labels.len()), of(queries.0, queries.1.len()));
     let (mut recall, mut sums, mut count) = (vec![0.0; ks.len()], [0.0; 5], 0);
@@ -106,11 +106,11 @@ fn assert_brute_force<E: Number>(
     dim: usize,
     knn: usize,
 ) {
-    assert_brute_force_by(Metric::Euclidean, queries, reference, dim, knn);
+    assert_brute_force_by(RankBy::Euclidean, queries, reference, dim, knn);
 }
 
 fn assert_brute_force_by<E: Number>(
-    metric: Metric,
+    by: RankBy,
     queries: (&[E], &[i64]),
     reference: Option<(&[E], &[i64])>,
     dim: usize,
@@ -118,12 +118,12 @@ fn assert_brute_force_by<E: Number>(
 ) {
     let config = ScoresConfig::new()
         .with_recall_at(KS.to_vec())
-        .with_metric(metric)
+        .with_rank_by(by)
         .with_knn(Some(knn));
     let set = LabelledRows::new(queries.0, dim, queries.1).unwrap();
     let other = reference.map(|(rows, labels)| LabelledRows::new(rows, dim, labels).unwrap());
     let scores = config.score(&set, other.as_ref()).unwrap();
-    let (recall, others, count) = brute_force(queries, reference, dim, &KS, knn, metric).unwrap();
+    let (recall, others, count) = brute_force(queries, reference, dim, &KS, knn, by).unwrap();
     assert_eq!(scores.queries, count);
     assert_eq!(scores.without_match, queries.1.len() - count);
     if count == 0 {
@@ -265,7 +265,7 @@ fn nearest_neighbours_of_lightly() {
     for (bank_labels, k) in [([0, 1, 2, 3], 4), ([0, 1, 0, 1], 2)] {
         let reference = LabelledRows::new(&bank, 3, &bank_labels).unwrap();
         let config = ScoresConfig::new()
-            .with_metric(Metric::Cosine)
+            .with_rank_by(RankBy::Cosine)
             .with_knn(Some(k));
         for (labels, expected) in [([0, 1], 1.0), ([1, 1], 0.5), ([1, 0], 0.0)] {
             let queries = LabelledRows::new(&queries, 3, &labels).unwrap();
@@ -285,7 +285,7 @@ fn metrics() {
     let rows = [1.0, 0.1, 10.0, 0.0, 1.0, 1.0, 2.0, 1.9];
     let labels = [0, 0, 1, 1];
     let config = ScoresConfig::new();
-    let cosine = config.clone().with_metric(Metric::Cosine);
+    let cosine = config.clone().with_rank_by(RankBy::Cosine);
     assert_eq!(score(&rows, 2, &labels, &cosine).precision_at_1, 1.0);
     assert!(score(&rows, 2, &labels, &config).precision_at_1 < 1.0);
 }
@@ -347,17 +347,17 @@ fn direction(class: usize, k: usize) -> f64 {
 }
 
 /// Checks a set against the brute force by both metrics, alone and in two halves; returns Recall@1 of each
-/// metric, alone.
+/// distance, alone.
 fn both_metrics<E: Number>(rows: &[E], dim: usize, labels: &[i64]) -> [f64; 2] {
     let half = labels.len() / 2;
     let halves = (
         (&rows[..half * dim], &labels[..half]),
         (&rows[half * dim..], &labels[half..]),
     );
-    [Metric::Euclidean, Metric::Cosine].map(|metric| {
-        assert_brute_force_by(metric, (rows, labels), None, dim, 5);
-        assert_brute_force_by(metric, halves.0, Some(halves.1), dim, 5);
-        score(rows, dim, labels, &ScoresConfig::new().with_metric(metric)).precision_at_1
+    [RankBy::Euclidean, RankBy::Cosine].map(|by| {
+        assert_brute_force_by(by, (rows, labels), None, dim, 5);
+        assert_brute_force_by(by, halves.0, Some(halves.1), dim, 5);
+        score(rows, dim, labels, &ScoresConfig::new().with_rank_by(by)).precision_at_1
     })
 }
 
@@ -418,9 +418,9 @@ fn entries_of_every_size() {
     let labels: Vec<i64> = (0..300).map(|i| i % 20).collect();
     let rows = rows_of(300, 10, 9, |i, k, noise| direction(i % 20, k) + 0.7 * noise);
     let narrow = single(&rows);
-    for metric in [Metric::Euclidean, Metric::Cosine] {
+    for by in [RankBy::Euclidean, RankBy::Cosine] {
         let config = ScoresConfig::new()
-            .with_metric(metric)
+            .with_rank_by(by)
             .with_knn(Some(5))
             .with_nmi(true);
         let expected = score(&narrow, 10, &labels, &config);
@@ -457,8 +457,8 @@ fn entries_of_every_size() {
     };
     both_metrics(&single(&sized(30.0)), 10, &labels);
     both_metrics(&sized(30.0), 10, &labels);
-    let config = ScoresConfig::new().with_metric(Metric::Cosine);
-    assert_brute_force_by(Metric::Cosine, (&sized(200.0), &labels), None, 10, 5);
+    let config = ScoresConfig::new().with_rank_by(RankBy::Cosine);
+    assert_brute_force_by(RankBy::Cosine, (&sized(200.0), &labels), None, 10, 5);
     assert_eq!(
         score(&sized(200.0), 10, &labels, &config).precision_at_1,
         score(&rows, 10, &labels, &config).precision_at_1
@@ -494,10 +494,10 @@ fn zero_rows_by_the_cosine() {
         for i in (0..700).filter(|i| i % 9 == 4) {
             rows[i * 64..(i + 1) * 64].fill(0.0);
         }
-        assert_brute_force_by(Metric::Cosine, (&rows, &labels), None, 64, 7);
+        assert_brute_force_by(RankBy::Cosine, (&rows, &labels), None, 64, 7);
         let (queries, reference) = rows.split_at(200 * 64);
         assert_brute_force_by(
-            Metric::Cosine,
+            RankBy::Cosine,
             (queries, &labels[..200]),
             Some((reference, &labels[200..])),
             64,
@@ -508,7 +508,7 @@ fn zero_rows_by_the_cosine() {
     let queries = LabelledRows::new(&[1.0, 0.0, 0.0], 3, &[1]).unwrap();
     let reference = [0.0, 0.0, 0.0, 0.4, 0.9, 0.2, 0.0, 0.0, 0.0];
     let reference = LabelledRows::new(&reference, 3, &[0, 1, 0]).unwrap();
-    let config = ScoresConfig::new().with_metric(Metric::Cosine);
+    let config = ScoresConfig::new().with_rank_by(RankBy::Cosine);
     assert_eq!(config.score(&queries, Some(&reference)).unwrap().mrr, 1.0);
 }
 
@@ -596,26 +596,26 @@ fn votes_and_their_accuracy() {
     let rows = Rows::new(queries, dim).unwrap();
     let queries = LabelledRows::new(queries, dim, &labels[400..]).unwrap();
     assert_eq!(format!("{rows:?}"), format!("{:?}", queries.rows()));
-    for metric in [Metric::Euclidean, Metric::Cosine] {
+    for by in [RankBy::Euclidean, RankBy::Cosine] {
         for k in [1, 5, 20, 400, 1000] {
-            let votes = vote_of_nearest(&rows, &bank, k, metric).unwrap();
+            let votes = vote_of_nearest(&rows, &bank, k, by).unwrap();
             let hits = votes.iter().zip(&labels[400..]).filter(|(a, b)| a == b);
             let accuracy = hits.count() as f64 / 200.0;
-            let config = ScoresConfig::new().with_metric(metric).with_knn(Some(k));
+            let config = ScoresConfig::new().with_rank_by(by).with_knn(Some(k));
             let scores = config.score(&queries, Some(&bank)).unwrap();
-            assert_eq!(scores.knn_accuracy, Some(accuracy), "{metric:?} {k}");
+            assert_eq!(scores.knn_accuracy, Some(accuracy), "{by:?} {k}");
             assert!(k != 5 || accuracy > 0.9, "{accuracy}");
         }
     }
     // Labels that the reference does not have, and errors.
     let strangers = Rows::new(&[0.0f32, 3.0], 1).unwrap();
     let bank = LabelledRows::new(&[1.0f32, 1.0, 2.0], 1, &[-5, 8, 9]).unwrap();
-    let vote = |k| vote_of_nearest(&strangers, &bank, k, Metric::Euclidean);
+    let vote = |k| vote_of_nearest(&strangers, &bank, k, RankBy::Euclidean);
     assert_eq!(vote(1).unwrap(), [-5, 9]);
     assert_eq!(vote(3).unwrap(), [-5, 9]);
     assert_eq!(vote(0), Err(ScoresError::ZeroK));
     let wide = Rows::new(&[0.0f32, 3.0], 2).unwrap();
-    assert!(vote_of_nearest(&wide, &bank, 1, Metric::Euclidean).is_err());
+    assert!(vote_of_nearest(&wide, &bank, 1, RankBy::Euclidean).is_err());
     assert!(Rows::new(&[0.0f32, 3.0, 1.0], 2).is_err());
     assert!(Rows::new(&[0.0, f64::INFINITY], 2).is_err());
 }
@@ -640,13 +640,9 @@ fn nmi_of_collapsed_groups() {
 
     for (n, dim, spread) in [(400, 64, 1e-2), (400, 33, 1e-9)] {
         let (rows, labels) = opposite_cones(n, dim, spread);
-        for metric in [Metric::Euclidean, Metric::Cosine] {
-            let config = config.clone().with_metric(metric);
-            assert_eq!(
-                score(&rows, dim, &labels, &config).nmi,
-                Some(1.0),
-                "{metric:?}"
-            );
+        for by in [RankBy::Euclidean, RankBy::Cosine] {
+            let config = config.clone().with_rank_by(by);
+            assert_eq!(score(&rows, dim, &labels, &config).nmi, Some(1.0), "{by:?}");
         }
     }
     let (rows, labels) = opposite_cones(400, 64, 1e-2);
@@ -677,7 +673,7 @@ fn every_row_is_in_the_nearest_cluster() {
     };
     let means: Vec<_> = (0..12).map(mean).collect();
     for (i, &cluster) in clusters.iter().enumerate() {
-        let row = row(&rows, 6, i, Metric::Euclidean);
+        let row = row(&rows, 6, i, RankBy::Euclidean);
         let own = squared_distance(&row, &means[cluster]);
         for mean in &means {
             assert!(own <= squared_distance(&row, mean) + 1e-12);

@@ -1,5 +1,11 @@
-//! Configurations as JSON: any part of one, laid over the defaults.
+//! Configurations as JSON: any part of one, laid over the defaults; and the checks of their values.
 
+use std::fmt::Display;
+use std::ops::RangeBounds;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -24,6 +30,17 @@ pub fn laid_over<T: Serialize + DeserializeOwned>(
     let config: T = parsed(merged.clone())?;
     known_only(&merged, &to_value(&config)?, "")?;
     Ok(config)
+}
+
+/// What `parse` makes of the text of a file.
+///
+/// # Errors
+///
+/// If the file cannot be read, or `parse` finds an error; both name the file.
+pub fn read<T>(path: &Path, parse: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+    let context = || format!("reading the configuration {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(context)?;
+    parse(&text).with_context(context)
 }
 
 /// A JSON document.
@@ -102,4 +119,72 @@ fn known_only(given: &Value, known: &Value, path: &str) -> Result<(), StudyError
 fn keys(object: &Map<String, Value>) -> String {
     let keys: Vec<&str> = object.keys().map(String::as_str).collect();
     keys.join(", ")
+}
+
+/// The name of a value on the command line, in a configuration, and of its folder.
+pub fn key(value: impl ValueEnum) -> String {
+    let value = value.to_possible_value().expect("no skipped value");
+    value.get_name().to_owned()
+}
+
+/// Checks that there are values, none of them twice.
+///
+/// # Errors
+///
+/// Otherwise; it names the setting and the value.
+pub fn distinct<T: PartialEq>(
+    name: &str,
+    values: &[T],
+    shown: impl Fn(&T) -> String,
+) -> Result<()> {
+    ensure!(!values.is_empty(), "{name} must hold at least one value");
+    for (index, value) in values.iter().enumerate() {
+        let twice = values[..index].contains(value);
+        ensure!(!twice, "{name} holds {} twice", shown(value));
+    }
+    Ok(())
+}
+
+/// Checks counts, each with its name, against the least that they may be.
+///
+/// # Errors
+///
+/// For the first that is below; it names the setting and the value.
+pub fn at_least(least: usize, settings: &[(&str, usize)]) -> Result<()> {
+    for (name, value) in settings {
+        ensure!(
+            *value >= least,
+            "{name} must be at least {least}, got {value}"
+        );
+    }
+    Ok(())
+}
+
+/// Checks that numbers, each with its name, are above zero and finite.
+///
+/// # Errors
+///
+/// For the first that is not; it names the setting and the value.
+pub fn positive(settings: &[(&str, f64)]) -> Result<()> {
+    for (name, value) in settings {
+        let is = value.is_finite() && *value > 0.0;
+        ensure!(is, "{name} must be above 0 and finite, got {value}");
+    }
+    Ok(())
+}
+
+/// Checks that a number is in a range, which `shown` says in words.
+///
+/// # Errors
+///
+/// Otherwise; it names the setting, the range and the value.
+pub fn within(
+    name: &str,
+    value: f64,
+    range: impl RangeBounds<f64>,
+    shown: impl Display,
+) -> Result<()> {
+    let is = range.contains(&value);
+    ensure!(is, "{name} must be in {shown}, got {value}");
+    Ok(())
 }

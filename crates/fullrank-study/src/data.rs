@@ -1,5 +1,6 @@
 //! The images of a run, by the name of their set.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,6 +9,8 @@ use clap::ValueEnum;
 use datasets::image_folder::{self, ImageFolderOptions};
 use datasets::{ImageSet, TrainTest, cifar, fashion_mnist};
 use serde::{Deserialize, Serialize};
+
+use crate::configuration::key;
 
 /// The images of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,14 +80,6 @@ pub enum DataName {
     Folder,
 }
 
-impl DataName {
-    /// The name of the set on the command line.
-    pub fn key(self) -> String {
-        let value = self.to_possible_value().expect("no skipped value");
-        value.get_name().to_owned()
-    }
-}
-
 /// The images of a run, in memory.
 #[derive(Clone, Debug)]
 pub struct Data {
@@ -105,7 +100,7 @@ impl Data {
         let name = config.name;
         let dir = || {
             let dir = config.dir.as_deref();
-            dir.with_context(|| format!("the images of {} need --data-dir", name.key()))
+            dir.with_context(|| format!("the images of {} need --data-dir", key(name)))
         };
         let TrainTest { train, test } = match name {
             DataName::FashionMnistMini => fashion_mnist::mini(),
@@ -144,5 +139,16 @@ impl Data {
     /// The channels of an image.
     pub fn channels(&self) -> usize {
         self.train.shape()[0]
+    }
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [channels, height, width] = self.train.shape();
+        let (train, test) = (self.train.len(), self.test.len());
+        write!(
+            f,
+            "{train} training and {test} test images of {channels} x {height} x {width}"
+        )
     }
 }

@@ -24,6 +24,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
 
+    /// Print the whole configuration as JSON and exit
+    #[arg(long)]
+    pub print_config: bool,
+
     /// Show each training in burn-train's dashboard, if standard output is a terminal
     #[arg(long)]
     pub dashboard: bool,

@@ -1,7 +1,7 @@
 //! k-nearest-neighbour classification on frozen features.
 
 use burn::tensor::Tensor;
-use fullrank_retrieval::scores::{LabelledRows, Metric, Rows, vote_of_nearest};
+use fullrank_retrieval::scores::{LabelledRows, RankBy, Rows, vote_of_nearest};
 
 use crate::host_values::HostValues;
 
@@ -65,7 +65,7 @@ pub fn knn_predict(
     };
     let bank = bank.unwrap_or_else(|error| panic!("the bank: {error}"));
     let queries = queries.unwrap_or_else(|error| panic!("the queries: {error}"));
-    let votes = vote_of_nearest(&queries, &bank, k, Metric::Cosine);
+    let votes = vote_of_nearest(&queries, &bank, k, RankBy::Cosine);
     let votes = votes.unwrap_or_else(|error| panic!("{error}"));
     votes.into_iter().map(|label| label as usize).collect()
 }
@@ -266,7 +266,7 @@ mod tests {
             let bank = LabelledRows::new(&bank_values, dimension, &bank_of).unwrap();
             let queries = LabelledRows::new(&query_values, dimension, &query_of).unwrap();
             let config = fullrank_retrieval::scores::ScoresConfig::new()
-                .with_metric(Metric::Cosine)
+                .with_rank_by(RankBy::Cosine)
                 .with_knn(Some(k));
             let scores = config.score(&queries, Some(&bank)).unwrap();
             assert_eq!(scores.knn_accuracy, Some(accuracy), "k = {k}");

@@ -58,10 +58,6 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Print the whole configuration as JSON and exit
-    #[arg(long)]
-    pub print_config: bool,
-
     /// Where the run is and how it is shown
     #[command(flatten)]
     pub run: RunArgs,

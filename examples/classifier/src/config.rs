@@ -1,13 +1,12 @@
 //! The configuration of a run: defaults, JSON in, JSON out.
 
-use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use fullrank::{RegularizerConfig, SvMaxConfig, VarianceCovarianceConfig};
-use fullrank_study::configuration;
+use fullrank_study::configuration::{self, at_least, distinct, key, positive};
 use fullrank_study::data::{Data, DataConfig, DataName};
 use fullrank_train::optimizer::OptimizerConfig;
 use fullrank_vision::encoder::EncoderConfig;
@@ -74,12 +73,6 @@ pub enum Method {
 }
 
 impl Method {
-    /// The name of the method on the command line and of its folder.
-    pub fn key(self) -> String {
-        let value = self.to_possible_value().expect("no skipped value");
-        value.get_name().to_owned()
-    }
-
     /// The name of the method in tables and charts.
     pub fn title(self) -> &'static str {
         match self {
@@ -127,14 +120,7 @@ impl RunConfig {
 
     /// [`from_json`](Self::from_json) of a file.
     pub fn load(path: &Path) -> Result<Self> {
-        let context = || format!("reading the configuration {}", path.display());
-        let text = std::fs::read_to_string(path).with_context(context)?;
-        Self::from_json(&text).with_context(context)
-    }
-
-    /// The whole configuration as JSON.
-    pub fn to_json(&self) -> Result<String> {
-        Ok(configuration::to_json(self)?)
+        configuration::read(path, Self::from_json)
     }
 
     /// The regularizer at the penultimate layer.
@@ -150,7 +136,7 @@ impl RunConfig {
     }
 
     /// AdamW, without weight decay but for [`Method::WeightDecay`].
-    pub fn optimizer(&self, method: Method) -> OptimizerConfig {
+    pub fn optimizer_of(&self, method: Method) -> OptimizerConfig {
         let decay = match method {
             Method::WeightDecay => self.weights.weight_decay,
             _ => 0.0,
@@ -191,41 +177,25 @@ impl RunConfig {
     /// Checks what would otherwise fail in the middle of a run.
     pub fn validate(&self) -> Result<()> {
         self.data.validate()?;
-        distinct("methods", &self.methods)?;
-        distinct("per_class", &self.per_class)?;
-        distinct("seeds", &self.seeds)?;
-        for (name, value) in [
-            ("epochs", self.epochs),
-            ("steps_per_epoch", self.steps_per_epoch),
-            ("batch_per_class", self.batch_per_class),
-            ("spectrum_every", self.spectrum_every),
-            ("validation", self.validation.unwrap_or(1)),
-            (
-                "per_class",
-                self.per_class.iter().copied().min().unwrap_or(0),
-            ),
-        ] {
-            ensure!(value > 0, "{name} must be at least 1, got 0");
+        distinct("methods", &self.methods, |&method| key(method))?;
+        distinct("per_class", &self.per_class, usize::to_string)?;
+        distinct("seeds", &self.seeds, u64::to_string)?;
+        at_least(
+            1,
+            &[
+                ("epochs", self.epochs),
+                ("steps_per_epoch", self.steps_per_epoch),
+                ("batch_per_class", self.batch_per_class),
+                ("spectrum_every", self.spectrum_every),
+                ("validation", self.validation.unwrap_or(1)),
+            ],
+        )?;
+        for &per_class in &self.per_class {
+            at_least(1, &[("per_class", per_class)])?;
         }
         if let EncoderConfig::SmallCnn { width } = self.encoder {
-            ensure!(width > 0, "encoder.width must be at least 1, got {width}");
+            at_least(1, &[("encoder.width", width)])?;
         }
-        let rate = self.learning_rate;
-        ensure!(
-            rate.is_finite() && rate > 0.0,
-            "learning_rate must be above 0 and finite, got {rate}"
-        );
-        Ok(())
+        positive(&[("learning_rate", self.learning_rate)])
     }
-}
-
-fn distinct<T: PartialEq + Debug>(name: &str, values: &[T]) -> Result<()> {
-    ensure!(!values.is_empty(), "{name} must hold at least one value");
-    for (index, value) in values.iter().enumerate() {
-        ensure!(
-            !values[..index].contains(value),
-            "{name} holds {value:?} twice"
-        );
-    }
-    Ok(())
 }

@@ -5,9 +5,7 @@ pub mod batches;
 pub mod config;
 pub mod evaluation;
 pub mod model;
-pub mod report;
-pub mod run;
-pub mod training;
+pub mod study;
 
 /// The code of the repository's README, compiled and run.
 #[cfg(doctest)]

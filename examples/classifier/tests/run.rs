@@ -4,12 +4,13 @@ use std::fs;
 
 use burn::tensor::Device;
 use classifier::config::{Method, RunConfig};
-use classifier::report;
-use classifier::run::{Entry, Run};
 use fullrank_study::data::Data;
+use fullrank_study::{EntryOf, Run};
 use fullrank_train::session::Display;
 use fullrank_train::session::Stop;
 use fullrank_train::session::history::{Row, SECONDS};
+
+type Entry = EntryOf<RunConfig>;
 
 /// Three epochs of four steps on a few images, a tiny network.
 fn tiny() -> RunConfig {
@@ -34,14 +35,14 @@ fn data(config: &RunConfig) -> Data {
         .unwrap()
 }
 
-fn execute(run: &Run, stop: &Stop) -> Option<Vec<Entry>> {
-    let (data, device) = (data(&run.config), Device::flex());
+fn execute(run: &Run<RunConfig>, stop: &Stop) -> Option<Vec<Entry>> {
+    let (data, device) = (data(&run.study), Device::flex());
     run.execute(&data, &device, Display::Compact, stop).unwrap()
 }
 
 /// Everything that was measured but for the time it took.
 fn timeless(entries: &[Entry]) -> Vec<(f64, String, Vec<Row>)> {
-    let seeds = entries.iter().flat_map(|entry| &entry.seeds);
+    let seeds = entries.iter().flat_map(|entry| &entry.measured);
     seeds
         .map(|measured| {
             let rows = measured.rows.iter().filter(|row| row.metric != SECONDS);
@@ -69,7 +70,7 @@ fn a_run_writes_every_file_and_a_stopped_one_comes_to_the_same() {
     let run = Run::start(folder.path(), None, config).unwrap();
     assert!(execute(&run, &Stop::new().after_epoch(2)).is_none());
     drop(run);
-    let run = Run::open(folder.path(), None).unwrap();
+    let run: Run<RunConfig> = Run::open(folder.path(), None).unwrap();
     assert!(execute(&run, &Stop::new().after_epoch(3)).is_none());
     let resumed = execute(&run, &Stop::new()).unwrap();
     assert!(timeless(&resumed) == timeless(&entries));
@@ -77,10 +78,10 @@ fn a_run_writes_every_file_and_a_stopped_one_comes_to_the_same() {
     let again = execute(&run, &Stop::new()).unwrap();
     assert!(timeless(&again) == timeless(&entries));
 
-    let data = data(&run.config);
-    let text = report::write(&run, &resumed, &data, &Device::flex()).unwrap();
-    let table = report::table(&resumed);
-    assert!(text.starts_with(&table) && text.contains("On 40 test images"));
+    let data = data(&run.study);
+    let text = run.report(&data, &Device::flex(), &resumed).unwrap();
+    assert!(text.contains("On 40 test images"));
+    let (table, _) = text.split_once("\n\n").unwrap();
     assert_eq!(table.lines().count(), 2 + resumed.len());
     assert!(table.contains("| 3 per class, SVMax "));
     assert!(table.contains(" ± ") && table.contains(" of 8 |"));
@@ -98,6 +99,8 @@ fn a_run_writes_every_file_and_a_stopped_one_comes_to_the_same() {
     assert_eq!(results.as_array().unwrap().len(), resumed.len());
     let last = &results[7];
     assert_eq!(last["method"], "weight-decay");
+    assert_eq!(last["per_class"], 5);
+    assert!(last["seeds"][1]["seconds"].as_f64().unwrap() > 0.0);
     assert_eq!(last["seeds"][1]["penultimate"]["dims"], 8);
 }
 
@@ -110,8 +113,10 @@ fn methods_start_alike_and_part() {
     let run = Run::start(folder.path(), None, config).unwrap();
     let entries = execute(&run, &Stop::new()).unwrap();
     let rows = |method: Method, metric: &str| -> Vec<f64> {
-        let entry = entries.iter().find(|entry| entry.method == method).unwrap();
-        let rows = entry.seeds[0].rows.iter();
+        let entry = (entries.iter())
+            .find(|entry| entry.subject.case().unwrap().method == method)
+            .unwrap();
+        let rows = entry.measured[0].rows.iter();
         let rows = rows.filter(|row| row.metric == metric && row.split == "train");
         rows.map(|row| row.value).collect()
     };
@@ -133,7 +138,7 @@ fn methods_start_alike_and_part() {
         );
     }
     // The metrics of the validation, recall and dead dimensions among them.
-    let rows = &entries[0].seeds[0].rows;
+    let rows = &entries[0].measured[0].rows;
     for metric in ["recall@1", "dead_dimensions", "accuracy", "effective_rank"] {
         let valid = rows
             .iter()

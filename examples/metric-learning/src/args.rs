@@ -53,10 +53,6 @@ pub struct Args {
     #[command(flatten)]
     pub settings: SettingsArgs,
 
-    /// Print the whole configuration as JSON and exit
-    #[arg(long)]
-    pub print_config: bool,
-
     /// Where the run is and how it is shown
     #[command(flatten)]
     pub run: RunArgs,
@@ -108,9 +104,7 @@ impl SettingsArgs {
             Some(path) => RunConfig::load(path, self.data, defaults)?,
             None => defaults(self.data.unwrap_or(DataName::EmojiMini)),
         };
-        if self.data_dir.is_some() {
-            config.data.dir = self.data_dir.clone();
-        }
+        config.data.dir = self.data_dir.clone().or(config.data.dir);
         self.encoder.apply(&mut config.encoder)?;
         if let Some(iterations) = self.iterations {
             // As many validations as before, if that is possible.
@@ -129,18 +123,12 @@ impl Args {
     /// The configuration that the arguments ask for.
     pub fn run_config(&self) -> Result<RunConfig> {
         let mut config = self.settings.over(RunConfig::defaults)?;
-        set(&mut config.losses, &self.losses);
-        set(&mut config.regularizers, &self.regularizers);
-        set(&mut config.learning_rates, &self.learning_rates);
-        set(&mut config.seeds, &self.seeds);
+        config.losses = self.losses.clone().unwrap_or(config.losses);
+        config.regularizers = self.regularizers.clone().unwrap_or(config.regularizers);
+        config.learning_rates = self.learning_rates.clone().unwrap_or(config.learning_rates);
+        config.seeds = self.seeds.clone().unwrap_or(config.seeds);
         config.validate().context("in the configuration")?;
         Ok(config)
-    }
-}
-
-fn set<T: Clone>(setting: &mut T, option: &Option<T>) {
-    if let Some(value) = option {
-        *setting = value.clone();
     }
 }
 

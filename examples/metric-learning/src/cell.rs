@@ -1,5 +1,7 @@
 //! A cell of a comparison: a ranking loss with a regularizer at a learning rate.
 
+use fullrank_study::Case;
+use fullrank_study::configuration::key;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{LossName, RegularizerName, RunConfig};
@@ -32,15 +34,17 @@ impl Cell {
         }
         cells
     }
+}
 
-    /// Its name in `results.json` and that of its folder, such as `contrastive-svmax-lr-0.1`.
-    pub fn key(&self) -> String {
-        let (loss, regularizer) = (self.loss.key(), self.regularizer.key());
+impl Case for Cell {
+    /// Such as `contrastive-svmax-lr-0.1`.
+    fn key(&self) -> String {
+        let (loss, regularizer) = (key(self.loss), key(self.regularizer));
         format!("{loss}-{regularizer}-lr-{}", self.learning_rate)
     }
 
-    /// Its name in tables and plots, such as `contrastive + SVMax, lr 0.1`.
-    pub fn title(&self) -> String {
+    /// Such as `contrastive + SVMax, lr 0.1`.
+    fn title(&self) -> String {
         let beside = match self.regularizer {
             RegularizerName::None => String::new(),
             other => format!(" + {}", other.title()),

@@ -1,5 +1,6 @@
 //! The configuration of a run: what is trained, on what, and for how long.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -10,7 +11,7 @@ use fullrank_retrieval::{
     AngularLossConfig, ContrastiveLossConfig, LiftedStructureLossConfig, MultiSimilarityLossConfig,
     NPairLossConfig, RankingLossConfig, SpreadOutConfig, TripletLossConfig,
 };
-use fullrank_study::configuration;
+use fullrank_study::configuration::{self, at_least, distinct, key, positive, within};
 use fullrank_train::optimizer::OptimizerConfig;
 use fullrank_vision::encoder::EncoderConfig;
 use fullrank_vision::views::ViewsConfig;
@@ -96,14 +97,6 @@ pub enum DataName {
     Manifest,
 }
 
-impl DataName {
-    /// The name of the set on the command line.
-    pub fn key(self) -> String {
-        let value = self.to_possible_value().expect("no skipped value");
-        value.get_name().to_owned()
-    }
-}
-
 /// The ranking losses.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum, Serialize, Deserialize,
@@ -125,18 +118,6 @@ pub enum LossName {
 }
 
 impl LossName {
-    /// The name of the loss on the command line and of its folder.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Contrastive => "contrastive",
-            Self::Triplet => "triplet",
-            Self::NPair => "n-pair",
-            Self::Angular => "angular",
-            Self::LiftedStructure => "lifted-structure",
-            Self::MultiSimilarity => "multi-similarity",
-        }
-    }
-
     /// The name of the loss in tables and plots.
     pub fn title(self) -> &'static str {
         match self {
@@ -169,17 +150,6 @@ pub enum RegularizerName {
 }
 
 impl RegularizerName {
-    /// The name of the regularizer on the command line and of its folder.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Svmax => "svmax",
-            Self::Variance => "variance",
-            Self::VarianceCovariance => "variance-covariance",
-            Self::SpreadOut => "spread-out",
-        }
-    }
-
     /// The name of the regularizer in tables and plots.
     pub fn title(self) -> &'static str {
         match self {
@@ -205,45 +175,18 @@ pub struct ScheduleConfig {
 
 /// The settings of each loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ObjectivesConfig {
-    /// Of [`LossName::Contrastive`].
-    pub contrastive: ObjectiveConfig,
-    /// Of [`LossName::Triplet`].
-    pub triplet: ObjectiveConfig,
-    /// Of [`LossName::NPair`].
-    pub n_pair: ObjectiveConfig,
-    /// Of [`LossName::Angular`].
-    pub angular: ObjectiveConfig,
-    /// Of [`LossName::LiftedStructure`].
-    pub lifted_structure: ObjectiveConfig,
-    /// Of [`LossName::MultiSimilarity`].
-    pub multi_similarity: ObjectiveConfig,
-}
+#[serde(transparent)]
+pub struct ObjectivesConfig(BTreeMap<LossName, ObjectiveConfig>);
 
 impl ObjectivesConfig {
     /// The settings of a loss.
     pub fn of(&self, loss: LossName) -> &ObjectiveConfig {
-        match loss {
-            LossName::Contrastive => &self.contrastive,
-            LossName::Triplet => &self.triplet,
-            LossName::NPair => &self.n_pair,
-            LossName::Angular => &self.angular,
-            LossName::LiftedStructure => &self.lifted_structure,
-            LossName::MultiSimilarity => &self.multi_similarity,
-        }
+        &self.0[&loss]
     }
 
     /// The settings of a loss, to change them.
     pub fn of_mut(&mut self, loss: LossName) -> &mut ObjectiveConfig {
-        match loss {
-            LossName::Contrastive => &mut self.contrastive,
-            LossName::Triplet => &mut self.triplet,
-            LossName::NPair => &mut self.n_pair,
-            LossName::Angular => &mut self.angular,
-            LossName::LiftedStructure => &mut self.lifted_structure,
-            LossName::MultiSimilarity => &mut self.multi_similarity,
-        }
+        self.0.get_mut(&loss).expect("the defaults have every loss")
     }
 }
 
@@ -319,11 +262,23 @@ impl RunConfig {
             }
         };
         let contrastive = RankingLossConfig::Contrastive(ContrastiveLossConfig::new());
+        let contrastive = ObjectiveConfig {
+            tuples: TupleChoice::DisjointPairs,
+            ..objective(contrastive, [36, 4], 1.0)
+        };
         let triplet = RankingLossConfig::Triplet(TripletLossConfig::new());
         let n_pair = RankingLossConfig::NPair(NPairLossConfig::new());
         let angular = RankingLossConfig::Angular(AngularLossConfig::new());
-        let lifted_structure = RankingLossConfig::LiftedStructure(LiftedStructureLossConfig::new());
-        let multi_similarity = RankingLossConfig::MultiSimilarity(MultiSimilarityLossConfig::new());
+        let lifted = RankingLossConfig::LiftedStructure(LiftedStructureLossConfig::new());
+        let multi = RankingLossConfig::MultiSimilarity(MultiSimilarityLossConfig::new());
+        let objectives = [
+            (LossName::Contrastive, contrastive),
+            (LossName::Triplet, objective(triplet, [24, 6], 0.1)),
+            (LossName::NPair, objective(n_pair, [72, 2], 1.0)),
+            (LossName::Angular, objective(angular, [72, 2], 2.0)),
+            (LossName::LiftedStructure, objective(lifted, [36, 4], 1.0)),
+            (LossName::MultiSimilarity, objective(multi, [36, 4], 1.0)),
+        ];
         Self {
             data: DataConfig {
                 name: data,
@@ -352,17 +307,7 @@ impl RunConfig {
                 end: 1e-7,
                 power: 1.0,
             },
-            objectives: ObjectivesConfig {
-                contrastive: ObjectiveConfig {
-                    tuples: TupleChoice::DisjointPairs,
-                    ..objective(contrastive, [36, 4], 1.0)
-                },
-                triplet: objective(triplet, [24, 6], 0.1),
-                n_pair: objective(n_pair, [72, 2], 1.0),
-                angular: objective(angular, [72, 2], 2.0),
-                lifted_structure: objective(lifted_structure, [36, 4], 1.0),
-                multi_similarity: objective(multi_similarity, [36, 4], 1.0),
-            },
+            objectives: ObjectivesConfig(objectives.into()),
             regularizer_settings: RegularizersConfig {
                 svmax: SvMaxConfig::paper(),
                 variance: VarianceConfig::new(),
@@ -400,61 +345,50 @@ impl RunConfig {
         data: Option<DataName>,
         defaults: fn(DataName) -> Self,
     ) -> Result<Self> {
-        let context = || format!("reading the configuration {}", path.display());
-        let text = std::fs::read_to_string(path).with_context(context)?;
-        Self::from_json(&text, data, defaults).with_context(context)
+        configuration::read(path, |text| Self::from_json(text, data, defaults))
     }
 
     /// Checks what would otherwise fail in the middle of a run.
     pub fn validate(&self) -> Result<()> {
-        distinct("losses", &self.losses, |loss| loss.key().to_owned())?;
-        distinct("regularizers", &self.regularizers, |r| r.key().to_owned())?;
+        distinct("losses", &self.losses, |&loss| key(loss))?;
+        distinct("regularizers", &self.regularizers, |&name| key(name))?;
         distinct("learning_rates", &self.learning_rates, f64::to_string)?;
         distinct("seeds", &self.seeds, u64::to_string)?;
-        for rate in &self.learning_rates {
-            ensure!(
-                rate.is_finite() && *rate > 0.0,
-                "learning_rates must be above 0 and finite, got {rate}"
-            );
-            ensure!(
-                (0.0..=*rate).contains(&self.schedule.end),
-                "schedule.end must be in [0, {rate}], got {}",
-                self.schedule.end
-            );
+        let schedule = &self.schedule;
+        for &rate in &self.learning_rates {
+            positive(&[("learning_rates", rate)])?;
+            within(
+                "schedule.end",
+                schedule.end,
+                0.0..=rate,
+                format!("[0, {rate}]"),
+            )?;
         }
-        ensure!(self.iterations > 0, "iterations must be at least 1, got 0");
+        within("schedule.constant", schedule.constant, 0.0..1.0, "[0, 1)")?;
+        positive(&[("schedule.power", schedule.power)])?;
+        at_least(
+            1,
+            &[
+                ("iterations", self.iterations),
+                ("dimensions", self.dimensions),
+                ("spectrum_every", self.spectrum_every),
+            ],
+        )?;
+        let every = self.validate_every;
         ensure!(
-            self.validate_every > 0 && self.iterations.is_multiple_of(self.validate_every),
-            "validate_every must divide iterations, got {} and {}",
-            self.validate_every,
+            every > 0 && self.iterations.is_multiple_of(every),
+            "validate_every must divide iterations, got {every} and {}",
             self.iterations
-        );
-        for (name, setting) in [
-            ("dimensions", self.dimensions),
-            ("spectrum_every", self.spectrum_every),
-        ] {
-            ensure!(setting > 0, "{name} must be at least 1, got 0");
-        }
-        ensure!(
-            (0.0..1.0).contains(&self.schedule.constant),
-            "schedule.constant must be in [0, 1), got {}",
-            self.schedule.constant
-        );
-        ensure!(
-            self.schedule.power > 0.0 && self.schedule.power.is_finite(),
-            "schedule.power must be above 0 and finite, got {}",
-            self.schedule.power
         );
         for &loss in &self.losses {
             self.validate_objective(loss)?;
         }
         if let EncoderConfig::SmallCnn { width, .. } = self.encoder {
-            ensure!(width > 0, "encoder.width must be at least 1, got {width}");
+            at_least(1, &[("encoder.width", width)])?;
         }
-        ensure!(
-            !self.evaluation.recall_at.contains(&0),
-            "evaluation.recall_at must hold numbers of at least 1, got 0"
-        );
+        for &at in &self.evaluation.recall_at {
+            at_least(1, &[("a K of evaluation.recall_at", at)])?;
+        }
         let [channels, height, width] = self.data.image_shape;
         ensure!(
             matches!(channels, 1 | 3) && height > 0 && width > 0,
@@ -465,35 +399,22 @@ impl RunConfig {
     }
 
     fn validate_objective(&self, loss: LossName) -> Result<()> {
-        let (key, objective) = (loss.key(), self.objectives.of(loss));
+        let (key, objective) = (key(loss), self.objectives.of(loss));
+        let name = objective.loss.name();
         ensure!(
-            objective.loss.name() == key,
-            "objectives.{key}.loss must be {key}, got {}",
-            objective.loss.name()
+            name == key,
+            "objectives.{key}.loss must be {key}, got {name}"
         );
+        let (classes, images) = (objective.classes_per_batch, objective.images_per_class);
         ensure!(
-            objective.classes_per_batch > 1 && objective.images_per_class > 1,
-            "objectives.{key} must have batches of at least 2 classes with 2 images each, got {} x {}",
-            objective.classes_per_batch,
-            objective.images_per_class
+            classes > 1 && images > 1,
+            "objectives.{key} must have batches of at least 2 classes with 2 images each, got {classes} x {images}"
         );
+        let weight = objective.svmax_weight;
         ensure!(
-            objective.svmax_weight.is_finite(),
-            "objectives.{key}.svmax_weight must be finite, got {}",
-            objective.svmax_weight
+            weight.is_finite(),
+            "objectives.{key}.svmax_weight must be finite, got {weight}"
         );
         Ok(())
     }
-}
-
-fn distinct<T: PartialEq>(name: &str, values: &[T], text: fn(&T) -> String) -> Result<()> {
-    ensure!(!values.is_empty(), "{name} must hold at least one");
-    for (index, value) in values.iter().enumerate() {
-        ensure!(
-            !values[..index].contains(value),
-            "{name} has {} twice",
-            text(value)
-        );
-    }
-    Ok(())
 }

@@ -7,6 +7,8 @@ use anyhow::{Context, Result, ensure};
 use datasets::image_folder::{self, ImageFolderOptions};
 use datasets::{ImageSet, ZeroShot, cars196, cub200, emoji, manifest, stanford_online_products};
 
+use fullrank_study::configuration::key;
+
 use crate::config::{DataConfig, DataName};
 
 /// The images of a run, in memory; the test classes are none of the training classes.
@@ -24,7 +26,7 @@ impl Data {
         let name = config.name;
         let dir = || {
             let dir = config.dir.as_deref();
-            dir.with_context(|| format!("the images of {} need --data-dir", name.key()))
+            dir.with_context(|| format!("the images of {} need --data-dir", key(name)))
         };
         let [channels, height, width] = config.image_shape;
         let options = ImageFolderOptions {

@@ -1,11 +1,13 @@
 //! What embeddings of the test images are worth: how well they retrieve images of their own class, and how
 //! much of their space they use. Without augmentation, in evaluation mode.
 
+use std::fmt;
+
 use anyhow::Result;
 use burn::tensor::{Device, Tensor};
 use datasets::ImageSet;
 use fullrank::{Bounds, rankme};
-use fullrank_retrieval::scores::{LabelledRows, Metric, Scores, ScoresConfig};
+use fullrank_retrieval::scores::{LabelledRows, RankBy, Scores, ScoresConfig};
 use fullrank_train::metrics::EmbeddingInput;
 use fullrank_vision::loader::features_of;
 use serde::{Deserialize, Serialize};
@@ -70,6 +72,16 @@ pub struct Evaluation {
     pub usage: Option<Usage>,
 }
 
+impl fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "R@1 {:.3}", self.retrieval.recall(1).unwrap_or(f64::NAN))?;
+        match &self.usage {
+            Some(usage) => write!(f, ", s_mu/U {:.2}", usage.share()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Measures embeddings of unit length.
 ///
 /// # Shapes
@@ -113,7 +125,7 @@ fn retrieval(config: &EvaluationConfig, rows: Tensor<2>, test: &ImageSet) -> Res
     recall_at.dedup();
     let scores: Scores = ScoresConfig::new()
         .with_recall_at(recall_at)
-        .with_metric(Metric::Euclidean)
+        .with_rank_by(RankBy::Euclidean)
         .with_nmi(config.nmi)
         .score(&LabelledRows::new(&values, dimensions, &labels)?, None)?;
     Ok(Retrieval {

@@ -10,7 +10,5 @@ pub mod evaluation;
 pub mod export;
 pub mod model;
 pub mod objective;
-pub mod report;
-pub mod run;
+pub mod study;
 pub mod sweep;
-pub mod training;

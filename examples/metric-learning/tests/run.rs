@@ -9,16 +9,18 @@ use burn::tensor::Device;
 use burn_store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
 use fullrank_files::npy::read_matrix;
 use fullrank_retrieval::scores::{LabelledRows, ScoresConfig};
+use fullrank_study::configuration::key;
 use fullrank_study::lock::RunLock;
-use fullrank_train::session::Display;
-use fullrank_train::session::Stop;
+use fullrank_study::{EntryOf, Run, Subject};
 use fullrank_train::session::history::{Row, SECONDS};
+use fullrank_train::session::{Display, Stop};
 use metric_learning::config::{DataName, LossName, RegularizerName, RunConfig};
 use metric_learning::data::Data;
 use metric_learning::evaluation::embeddings;
-use metric_learning::run::{Entry, Run, Subject};
-use metric_learning::training::untrained;
-use metric_learning::{export, report};
+use metric_learning::export;
+use metric_learning::model::Embedder;
+
+type Entry = EntryOf<RunConfig>;
 
 const LOSSES: [LossName; 6] = [
     LossName::Contrastive,
@@ -29,7 +31,7 @@ const LOSSES: [LossName; 6] = [
     LossName::MultiSimilarity,
 ];
 
-fn execute(run: &Run, data: &Data, stop: &Stop) -> Option<Vec<Entry>> {
+fn execute(run: &Run<RunConfig>, data: &Data, stop: &Stop) -> Option<Vec<Entry>> {
     run.execute(data, &Device::flex(), Display::Compact, stop)
         .unwrap()
 }
@@ -84,10 +86,10 @@ fn a_run_writes_every_file() {
     let run = Run::start(folder.path(), None, config).unwrap();
     assert!(execute(&run, &data, &Stop::new().after_epoch(2)).is_none());
     drop(run);
-    let run = Run::open(folder.path(), None).unwrap();
+    let run = Run::<RunConfig>::open(folder.path(), None).unwrap();
     let entries = execute(&run, &data, &Stop::new()).unwrap();
-    let text = report::write(&run, &data, &entries).unwrap();
-    let table = report::table(&entries);
+    let text = run.report(&data, &Device::flex(), &entries).unwrap();
+    let (table, legend) = text.split_once("\n\n").unwrap();
 
     assert_eq!(table.lines().count(), 2 + 4);
     for line in table.lines() {
@@ -95,7 +97,7 @@ fn a_run_writes_every_file() {
     }
     assert!(table.contains("| raw pixels ") && table.contains("| contrastive + SVMax, lr 0.1 "));
     assert!(table.lines().last().unwrap().contains(" ± "));
-    assert!(text.starts_with(&table) && text.contains("over 2 seeds"));
+    assert!(legend.contains("over 2 seeds"));
     let file = |name: &str| fs::read_to_string(run.directory.join(name)).unwrap();
     assert_eq!(file("table.md"), text);
     assert!(file("terms.svg").contains("SVMax"));
@@ -155,11 +157,12 @@ fn a_run_writes_every_file() {
     );
 
     // Continuing a finished run computes nothing and reports the same.
-    let config = run.config.clone();
+    let config = run.study.clone();
     drop(run);
-    let run = Run::open(folder.path(), Some("run-1")).unwrap();
-    let again = execute(&run, &data, &Stop::new());
-    assert_eq!(report::table(&again.unwrap()), table);
+    let run = Run::<RunConfig>::open(folder.path(), Some("run-1")).unwrap();
+    let again = execute(&run, &data, &Stop::new()).unwrap();
+    let again = run.report(&data, &Device::flex(), &again);
+    assert_eq!(again.unwrap(), text);
     let error = Run::start(folder.path(), Some("run-1"), config).unwrap_err();
     assert!(error.to_string().contains("--resume"), "{error}");
 }
@@ -175,7 +178,7 @@ fn exports_hold_what_was_measured() {
     let run = Run::start(folder.path(), None, config).unwrap();
     let entries = execute(&run, &data, &Stop::new()).unwrap();
     let entry = &entries[2];
-    let directory = run.folder_of(entry.subject, Some(1));
+    let directory = entry.subject.folder(&run.directory, Some(1));
     let exported = read_matrix(&directory.join(export::EMBEDDINGS)).unwrap();
     assert_eq!(exported.shape().to_vec(), [120, 8]);
     let values: Vec<f32> = exported.iter().collect();
@@ -191,7 +194,7 @@ fn exports_hold_what_was_measured() {
     assert_eq!(scores.map_at_r, retrieval.map_at_r);
 
     let device = Device::flex();
-    let mut network = untrained(&run.config, &data, 77, &device);
+    let mut network = Embedder::new(&run.study, data.channels(), 77, &device);
     let mut store = SafetensorsStore::from_file(directory.join(export::NETWORK))
         .skip_enum_variants(true)
         .with_from_adapter(PyTorchToBurnAdapter);
@@ -206,7 +209,7 @@ fn exports_hold_what_was_measured() {
 fn train(config: &RunConfig, data: &Data, folder: &Path, stops: &[usize]) -> Entry {
     let run = Run {
         directory: folder.to_path_buf(),
-        config: config.clone(),
+        study: config.clone(),
         lock: RunLock::take(folder).unwrap(),
     };
     for &epoch in stops {
@@ -225,7 +228,7 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
     let folder = tempfile::tempdir().unwrap();
     for loss in [LossName::Contrastive, LossName::Triplet] {
         config.losses = vec![loss];
-        let at = |name: &str| folder.path().join(format!("{}-{name}", loss.key()));
+        let at = |name: &str| folder.path().join(format!("{}-{name}", key(loss)));
         let whole = train(&config, &data, &at("whole"), &[]);
         let resumed = train(&config, &data, &at("resumed"), &[2, 3]);
         assert!(matches!(whole.subject, Subject::Trained(_)));
@@ -247,7 +250,10 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
 fn what_would_fail_later_fails_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = tiny();
-    config.objectives.contrastive.classes_per_batch = 21;
+    config
+        .objectives
+        .of_mut(LossName::Contrastive)
+        .classes_per_batch = 21;
     let data = Data::load(&config.data).unwrap();
     let run = Run::start(folder.path(), None, config).unwrap();
     let result = run.execute(&data, &Device::flex(), Display::Compact, &Stop::new());

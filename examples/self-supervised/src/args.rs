@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
+use fullrank_study::data::DataName;
 use fullrank_study::encoder_args::EncoderArgs;
 use fullrank_study::run_args::RunArgs;
 use fullrank_train::optimizer::OptimizerConfig;
 
 use crate::config::{Method, RunConfig};
-use fullrank_study::data::DataName;
 
 /// Train encoders without labels and see which regularizers keep the embedding from collapsing.
 ///
@@ -69,10 +69,6 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Print the whole configuration as JSON and exit
-    #[arg(long)]
-    pub print_config: bool,
-
     /// Where the run is and how it is shown
     #[command(flatten)]
     pub run: RunArgs,
@@ -105,17 +101,14 @@ impl Args {
             Some(path) => RunConfig::load(path, self.data)?,
             None => RunConfig::defaults(self.data.unwrap_or(DataName::FashionMnistMini)),
         };
-        set(&mut config.methods, &self.methods);
-        set(&mut config.epochs, &self.epochs);
-        set(&mut config.batch_size, &self.batch_size);
-        set(&mut config.schedule.learning_rate, &self.learning_rate);
-        set(&mut config.seeds, &self.seeds);
-        if self.data_dir.is_some() {
-            config.data.dir = self.data_dir.clone();
-        }
-        if self.patience.is_some() {
-            config.patience = self.patience;
-        }
+        config.methods = self.methods.clone().unwrap_or(config.methods);
+        config.epochs = self.epochs.unwrap_or(config.epochs);
+        config.batch_size = self.batch_size.unwrap_or(config.batch_size);
+        let rate = &mut config.schedule.learning_rate;
+        *rate = self.learning_rate.unwrap_or(*rate);
+        config.seeds = self.seeds.clone().unwrap_or(config.seeds);
+        config.data.dir = self.data_dir.clone().or(config.data.dir);
+        config.patience = self.patience.or(config.patience);
         self.encoder.apply(&mut config.encoder)?;
         match self.optimizer {
             Some(OptimizerName::Lars) => config.optimizer = OptimizerConfig::lars(),
@@ -125,11 +118,5 @@ impl Args {
         }
         config.validate().context("in the configuration")?;
         Ok(config)
-    }
-}
-
-fn set<T: Clone>(setting: &mut T, option: &Option<T>) {
-    if let Some(value) = option {
-        *setting = value.clone();
     }
 }

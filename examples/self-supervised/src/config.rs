@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use fullrank::{
     BarlowTwinsLossConfig, HyperParameterError, SvMaxConfig, VarianceConfig, VicRegLossConfig,
 };
-use fullrank_study::configuration;
+use fullrank_study::configuration::{self, at_least, distinct, key, positive, within};
 use fullrank_study::data::{DataConfig, DataName};
 use fullrank_train::linear_probe::LinearProbeConfig;
 use fullrank_train::optimizer::OptimizerConfig;
@@ -68,17 +68,6 @@ pub enum Method {
 }
 
 impl Method {
-    /// The name of the method on the command line and of its folder.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Svmax => "svmax",
-            Self::Variance => "variance",
-            Self::Vicreg => "vicreg",
-            Self::BarlowTwins => "barlow-twins",
-        }
-    }
-
     /// The name of the method in tables and plots.
     pub fn title(self) -> &'static str {
         match self {
@@ -244,97 +233,44 @@ impl RunConfig {
 
     /// [`from_json`](Self::from_json) of a file.
     pub fn load(path: &Path, data: Option<DataName>) -> Result<Self> {
-        let context = || format!("reading the configuration {}", path.display());
-        let text = std::fs::read_to_string(path).with_context(context)?;
-        Self::from_json(&text, data).with_context(context)
-    }
-
-    /// The whole configuration as JSON.
-    pub fn to_json(&self) -> Result<String> {
-        Ok(configuration::to_json(self)?)
+        configuration::read(path, |text| Self::from_json(text, data))
     }
 
     /// Checks what would otherwise fail in the middle of a run.
     pub fn validate(&self) -> Result<()> {
-        ensure!(
-            !self.methods.is_empty(),
-            "methods must name at least one method"
-        );
-        ensure!(
-            !self.seeds.is_empty(),
-            "seeds must hold at least one number"
-        );
-        for (index, method) in self.methods.iter().enumerate() {
-            ensure!(
-                !self.methods[..index].contains(method),
-                "method {} twice",
-                method.key()
-            );
-        }
-        for (index, seed) in self.seeds.iter().enumerate() {
-            ensure!(!self.seeds[..index].contains(seed), "seed {seed} twice");
-        }
-        ensure!(self.epochs > 0, "epochs must be at least 1, got 0");
-        ensure!(
-            self.batch_size > 1,
-            "batch_size must be at least 2, got {}",
-            self.batch_size
-        );
-        ensure!(
-            self.patience != Some(0),
-            "patience must be at least 1, got 0"
-        );
-        ensure!(
-            self.spectrum_every > 0,
-            "spectrum_every must be at least 1, got 0"
-        );
-        ensure!(
-            !self.expander.is_empty(),
-            "expander must have at least one length"
-        );
-        ensure!(
-            (0.0..1.0).contains(&self.schedule.warmup),
-            "schedule.warmup must be in [0, 1), got {}",
-            self.schedule.warmup
-        );
-        let rate = self.schedule.learning_rate;
-        ensure!(
-            rate.is_finite() && rate > 0.0,
-            "schedule.learning_rate must be above 0 and finite, got {rate}"
-        );
-        ensure!(
-            (0.0..=1.0).contains(&self.schedule.final_fraction),
-            "schedule.final_fraction must be in [0, 1], got {}",
-            self.schedule.final_fraction
-        );
-        ensure!(
-            !self.expander.contains(&0),
-            "expander must have lengths of at least 1, got {:?}",
-            self.expander
-        );
-        if let EncoderConfig::SmallCnn { width } = self.encoder {
-            ensure!(width > 0, "encoder.width must be at least 1, got {width}");
-        }
-        let dimensions = self.objectives.svmax.dimensions;
-        ensure!(
-            dimensions > 0,
-            "objectives.svmax.dimensions must be at least 1, got {dimensions}"
-        );
+        distinct("methods", &self.methods, |&method| key(method))?;
+        distinct("seeds", &self.seeds, u64::to_string)?;
         let EvaluationConfig { neighbours, probe } = &self.evaluation;
-        ensure!(
-            *neighbours > 0,
-            "evaluation.neighbours must be at least 1, got {neighbours}"
-        );
-        ensure!(
-            probe.steps > 0,
-            "evaluation.probe.steps must be at least 1, got {}",
-            probe.steps
-        );
-        ensure!(
-            probe.tolerance > 0.0,
-            "evaluation.probe.tolerance must be above 0, got {}",
-            probe.tolerance
-        );
+        at_least(2, &[("batch_size", self.batch_size)])?;
+        at_least(
+            1,
+            &[
+                ("epochs", self.epochs),
+                ("patience", self.patience.unwrap_or(1)),
+                ("spectrum_every", self.spectrum_every),
+                ("the number of lengths in expander", self.expander.len()),
+                (
+                    "objectives.svmax.dimensions",
+                    self.objectives.svmax.dimensions,
+                ),
+                ("evaluation.neighbours", *neighbours),
+                ("evaluation.probe.steps", probe.steps),
+            ],
+        )?;
+        for &length in &self.expander {
+            at_least(1, &[("a length in expander", length)])?;
+        }
+        if let EncoderConfig::SmallCnn { width } = self.encoder {
+            at_least(1, &[("encoder.width", width)])?;
+        }
+        let schedule = &self.schedule;
+        positive(&[
+            ("schedule.learning_rate", schedule.learning_rate),
+            ("evaluation.probe.tolerance", probe.tolerance),
+        ])?;
+        within("schedule.warmup", schedule.warmup, 0.0..1.0, "[0, 1)")?;
+        let fraction = schedule.final_fraction;
+        within("schedule.final_fraction", fraction, 0.0..=1.0, "[0, 1]")?;
         self.data.validate()
     }
 }

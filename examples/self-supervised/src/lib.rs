@@ -7,6 +7,5 @@ pub mod cost;
 pub mod evaluation;
 pub mod model;
 pub mod objective;
-pub mod report;
-pub mod run;
-pub mod training;
+mod report;
+pub mod study;

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
+use fullrank::TwoViewLoss;
 use fullrank_train::metrics::{EmbeddingInput, StepOutput, TermsInput};
 use fullrank_train::session::weights::seeded;
 use fullrank_vision::encoder::Encoder;
@@ -65,11 +66,6 @@ impl SelfSupervised {
         batch.views.map(embed)
     }
 
-    /// The names of the loss's terms.
-    pub fn term_names(&self) -> &'static [&'static str] {
-        self.objective.term_names()
-    }
-
     /// The embeddings of representations, in the scale in which the loss sees them.
     ///
     /// # Shapes
@@ -83,10 +79,10 @@ impl SelfSupervised {
     fn output(&self, batch: ViewBatch) -> StepOutput {
         let [a, b] = self.embeddings(batch);
         let seen = self.objective.seen(a.clone().without_autodiff());
-        let loss = self.objective.forward(a, b);
+        let terms = self.objective.forward_terms(a, b);
         StepOutput {
-            loss: loss.total,
-            terms: TermsInput::new(loss.terms),
+            terms: TermsInput::from(&terms),
+            loss: terms.total,
             embeddings: EmbeddingInput::new(seen),
         }
     }

@@ -2,7 +2,7 @@
 //! the batch from collapsing.
 
 use burn::tensor::Tensor;
-use fullrank::{BarlowTwinsLoss, SvMax, Terms, Variance, VicRegLoss, unit_rows};
+use fullrank::{AnyTwoViewLoss, SvMax, Terms, TwoViewLoss, Variance, unit_rows};
 
 use crate::config::{Method, ObjectivesConfig};
 
@@ -30,18 +30,8 @@ pub enum Objective {
         /// The term on each view.
         variance: Variance,
     },
-    /// VICReg.
-    VicReg(VicRegLoss),
-    /// Barlow Twins.
-    BarlowTwins(BarlowTwinsLoss),
-}
-
-/// A loss and its named terms, all on one graph.
-pub struct Loss {
-    /// What is minimized, `[1]`.
-    pub total: Tensor<1>,
-    /// The unweighted terms.
-    pub terms: Vec<(&'static str, Tensor<1>)>,
+    /// A loss of fullrank's.
+    TwoView(AnyTwoViewLoss),
 }
 
 impl Objective {
@@ -60,19 +50,11 @@ impl Objective {
                 invariance: config.variance.invariance_weight,
                 variance: config.variance.variance.init(),
             },
-            Method::Vicreg => Self::VicReg(config.vicreg.init()),
-            Method::BarlowTwins => Self::BarlowTwins(config.barlow_twins.init()),
-        }
-    }
-
-    /// The names of the terms that [`forward`](Self::forward) gives.
-    pub fn term_names(&self) -> &'static [&'static str] {
-        match self {
-            Self::Invariance { .. } => &["invariance"],
-            Self::SvMax { .. } => &["invariance", "penalty"],
-            Self::Variance { .. } => &["invariance", "variance"],
-            Self::VicReg(_) => &["invariance", "variance", "covariance"],
-            Self::BarlowTwins(_) => &["invariance", "redundancy"],
+            Method::Vicreg => Self::TwoView(AnyTwoViewLoss::VicReg(config.vicreg.init())),
+            Method::BarlowTwins => {
+                let twins = config.barlow_twins.init();
+                Self::TwoView(AnyTwoViewLoss::BarlowTwins(twins))
+            }
         }
     }
 
@@ -95,75 +77,63 @@ impl Objective {
             _ => embeddings,
         }
     }
+}
 
-    /// The loss of the embeddings of two views of the same images.
-    ///
-    /// # Shapes
-    ///
-    /// - `a`, `b`: `[batch, dimensions]`
-    pub fn forward(&self, a: Tensor<2>, b: Tensor<2>) -> Loss {
+impl TwoViewLoss for Objective {
+    fn forward(&self, a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
+        self.forward_terms(a, b).total
+    }
+
+    fn forward_terms(&self, a: Tensor<2>, b: Tensor<2>) -> Terms {
         match self {
             Self::Invariance { weight, unit_rows } => {
                 let invariance = match unit_rows {
                     true => unit_distance(a, b),
                     false => mean_squared_difference(a, b),
                 };
-                let total = invariance.clone() * *weight;
-                Loss {
-                    total,
-                    terms: vec![("invariance", invariance)],
-                }
+                Terms::new(invariance.clone() * *weight).with("invariance", invariance)
             }
             Self::SvMax {
                 invariance: weight,
                 penalty,
             } => {
                 let distance = unit_distance(a.clone(), b.clone());
-                let (a, b) = (penalty.forward_terms(a), penalty.forward_terms(b));
-                let total = distance.clone() * *weight + a.total.clone() + b.total.clone();
-                let penalty = (term(&a, "penalty") + term(&b, "penalty")) * 0.5;
-                Loss {
-                    total,
-                    terms: vec![("invariance", distance), ("penalty", penalty)],
-                }
+                let [a, b] = [a, b].map(|view| penalty.forward_terms(view));
+                let mean = mean_term(&a, &b, "penalty");
+                Terms::new(distance.clone() * *weight + a.total + b.total)
+                    .with("invariance", distance)
+                    .with("penalty", mean)
             }
             Self::Variance {
                 invariance: weight,
                 variance,
             } => {
                 let invariance = mean_squared_difference(a.clone(), b.clone());
-                let (a, b) = (variance.forward_terms(a), variance.forward_terms(b));
-                let half = (a.total.clone() + b.total.clone()) * 0.5;
-                let total = invariance.clone() * *weight + half;
-                let variance = (term(&a, "variance") + term(&b, "variance")) * 0.5;
-                Loss {
-                    total,
-                    terms: vec![("invariance", invariance), ("variance", variance)],
-                }
+                let [a, b] = [a, b].map(|view| variance.forward_terms(view));
+                let mean = mean_term(&a, &b, "variance");
+                Terms::new(invariance.clone() * *weight + (a.total + b.total) * 0.5)
+                    .with("invariance", invariance)
+                    .with("variance", mean)
             }
-            Self::VicReg(vicreg) => self.named(vicreg.forward_terms(a, b)),
-            Self::BarlowTwins(twins) => self.named(twins.forward_terms(a, b)),
+            Self::TwoView(loss) => loss.forward_terms(a, b),
         }
     }
 
-    fn named(&self, terms: Terms) -> Loss {
-        let listed = self
-            .term_names()
-            .iter()
-            .map(|&name| (name, term(&terms, name)))
-            .collect();
-        Loss {
-            total: terms.total,
-            terms: listed,
-        }
+    fn term_names(&self) -> Vec<String> {
+        let names = match self {
+            Self::Invariance { .. } => vec!["invariance"],
+            Self::SvMax { .. } => vec!["invariance", "penalty"],
+            Self::Variance { .. } => vec!["invariance", "variance"],
+            Self::TwoView(loss) => return loss.term_names(),
+        };
+        names.into_iter().map(str::to_owned).collect()
     }
 }
 
-fn term(terms: &Terms, name: &str) -> Tensor<1> {
-    let term = terms
-        .get(name)
-        .unwrap_or_else(|| panic!("the loss has no term {name}"));
-    term.clone()
+/// The mean of a term over the two views.
+fn mean_term(a: &Terms, b: &Terms, name: &str) -> Tensor<1> {
+    let [a, b] = [a, b].map(|terms| terms.get(name).expect("the loss has this term").clone());
+    (a + b) * 0.5
 }
 
 /// The mean over rows and dimensions, as in VICReg's official code.

@@ -8,14 +8,16 @@ use std::path::Path;
 use anyhow::Result;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
+use fullrank_study::Training;
 use fullrank_study::data::Data;
-use fullrank_train::session::Display;
-use fullrank_train::session::Stop;
 use fullrank_train::session::checkpoint::last_epoch;
 use fullrank_train::session::history::{FILE, Row, SECONDS};
+use fullrank_train::session::{self, Display, Stop};
 use self_supervised::config::{Method, RunConfig};
 use self_supervised::model::SelfSupervised;
-use self_supervised::training::{ENCODER, Trained, Training};
+use self_supervised::study::ENCODER;
+
+type Trained = session::Trained<SelfSupervised>;
 
 /// The bits of every weight and running statistic.
 #[derive(Default)]
@@ -55,8 +57,8 @@ fn attempt(
     stop: &Stop,
 ) -> Result<Option<Trained>> {
     let training = Training {
-        config,
-        method,
+        study: config,
+        case: method,
         seed,
         data: &Data::load(&config.data).unwrap(),
         device: &Device::flex(),

@@ -6,13 +6,12 @@ use std::fs;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use fullrank_study::Run;
+use fullrank_study::configuration::key;
 use fullrank_study::data::Data;
-use fullrank_train::session::Display;
-use fullrank_train::session::Stop;
+use fullrank_train::session::{Display, Stop};
 use fullrank_vision::encoder::EncoderConfig;
-use self_supervised::config::Method;
-use self_supervised::report;
-use self_supervised::run::Run;
+use self_supervised::config::{Method, RunConfig};
 
 const METHODS: [Method; 5] = [
     Method::None,
@@ -34,14 +33,15 @@ fn a_run_writes_every_file() {
     let run = Run::start(folder.path(), None, config).unwrap();
     assert_eq!(run.name(), "run-1");
 
-    let execute =
-        |run: &Run, stop: &Stop| run.execute(&data, &device, Display::Compact, stop).unwrap();
+    let execute = |run: &Run<RunConfig>, stop: &Stop| {
+        run.execute(&data, &device, Display::Compact, stop).unwrap()
+    };
     assert!(execute(&run, &Stop::new().after_epoch(1)).is_none());
     drop(run);
-    let run = Run::open(folder.path(), None).unwrap();
+    let run = Run::<RunConfig>::open(folder.path(), None).unwrap();
     let entries = execute(&run, &Stop::new()).unwrap();
-    let text = report::write(&run, &data, &entries).unwrap();
-    let table = report::table(&entries);
+    let text = run.report(&data, &device, &entries).unwrap();
+    let (table, legend) = text.split_once("\n\n").unwrap();
 
     assert_eq!(table.lines().count(), 2 + 2 + METHODS.len());
     for line in table.lines().skip(2) {
@@ -51,7 +51,7 @@ fn a_run_writes_every_file() {
     assert_eq!(table.matches("%) |").count(), METHODS.len());
     assert!(table.contains("| VICReg "));
     assert!(table.lines().last().unwrap().contains(" ± "));
-    assert!(text.starts_with(&table) && text.contains("over 2 seeds"));
+    assert!(legend.contains("over 2 seeds"));
     let directory = run.directory.clone();
     let file = |name: &str| directory.join(name);
     assert_eq!(fs::read_to_string(file("table.md")).unwrap(), text);
@@ -79,7 +79,7 @@ fn a_run_writes_every_file() {
         .iter()
         .map(|entry| entry["name"].as_str().unwrap())
         .collect();
-    let trained = METHODS.map(Method::key);
+    let trained = METHODS.map(key);
     assert_eq!(names[..2], ["raw-pixels", "untrained"]);
     assert_eq!(names[2..], trained);
     assert_eq!(results[5]["seeds"][1]["seed"], 2);
@@ -90,7 +90,7 @@ fn a_run_writes_every_file() {
     ];
     assert_eq!(metrics.headers().unwrap(), header.as_slice());
     let rows: Vec<csv::StringRecord> = metrics.records().map(Result::unwrap).collect();
-    for method in trained {
+    for method in &trained {
         for split in ["train", "valid"] {
             for metric in [
                 "loss",
@@ -100,7 +100,7 @@ fn a_run_writes_every_file() {
                 "mean_std",
             ] {
                 let wanted = |row: &&csv::StringRecord| {
-                    &row[0] == method && &row[1] == split && &row[4] == metric
+                    &row[0] == method.as_str() && &row[1] == split && &row[4] == metric
                 };
                 // Two seeds, two epochs, eight steps each or one validation.
                 let expected = if split == "train" { 2 * 2 * 8 } else { 2 * 2 };
@@ -113,7 +113,7 @@ fn a_run_writes_every_file() {
         }
     }
 
-    for method in trained {
+    for method in &trained {
         let path = file(method).join("seed-1/encoder.bpk");
         let encoder = EncoderConfig::SmallCnn { width: 2 }.init(1, &device);
         encoder.try_load_file(path).unwrap();
@@ -121,16 +121,15 @@ fn a_run_writes_every_file() {
 
     // Continuing a finished run computes nothing and reports the same.
     drop(run);
-    let run = Run::open(folder.path(), Some("run-1")).unwrap();
+    let run = Run::<RunConfig>::open(folder.path(), Some("run-1")).unwrap();
     let again = execute(&run, &Stop::new()).unwrap();
-    assert_eq!(report::table(&again), table);
-    report::write(&run, &data, &again).unwrap();
+    assert_eq!(run.report(&data, &device, &again).unwrap(), text);
     assert_eq!(fs::read_to_string(file("report.html")).unwrap(), page);
     // A folder that holds a run is not overwritten.
-    let error = Run::start(folder.path(), Some("run-1"), run.config.clone()).unwrap_err();
+    let error = Run::start(folder.path(), Some("run-1"), run.study.clone()).unwrap_err();
     assert!(error.to_string().contains("--resume"), "{error}");
     assert_eq!(
-        Run::start(folder.path(), None, run.config).unwrap().name(),
+        Run::start(folder.path(), None, run.study).unwrap().name(),
         "run-2"
     );
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use fullrank_cli::exit::print;
 use fullrank_retrieval::scores::{
-    LabelledRows, Metric, Neighbours, Rows, Scores, ScoresConfig, neighbours,
+    LabelledRows, Neighbours, RankBy, Rows, Scores, ScoresConfig, neighbours,
 };
 use serde_json::{Map, Value, json};
 
@@ -125,12 +125,12 @@ pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
         "the labels of the reference are missing: --reference-labels"
     );
     let metric = match args.metric {
-        MetricArg::Euclidean => Metric::Euclidean,
-        MetricArg::Cosine => Metric::Cosine,
+        MetricArg::Euclidean => RankBy::Euclidean,
+        MetricArg::Cosine => RankBy::Cosine,
     };
     let config = ScoresConfig::new()
         .with_recall_at(args.recall_at.iter().map(|&k| k as usize).collect())
-        .with_metric(metric)
+        .with_rank_by(metric)
         .with_knn(args.knn.map(|k| k as usize))
         .with_nmi(args.nmi)
         .with_seed(args.seed);

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::rank::{Wanted, rank};
 use super::search::{Set, blocks, host_rows};
-use super::{Metric, Rows, ScoresError, same_dimensions};
+use super::{RankBy, Rows, ScoresError, same_dimensions};
 use crate::host_rows::HostRows;
 
 /// Rows at most this far apart, relative to the root mean square of all distances, are near-duplicates: a
@@ -80,11 +80,11 @@ impl Neighbours {
 /// the other queries: exact, without a sample.
 ///
 /// ```
-/// use fullrank_retrieval::scores::{Metric, Rows, neighbours};
+/// use fullrank_retrieval::scores::{RankBy, Rows, neighbours};
 ///
 /// // The first lies between all others, of which the last two are nearly the same.
 /// let rows = Rows::new(&[0.0, 0.0, 3.0, 0.0, -3.0, 0.5, 0.1, 3.0, 0.1, 3.1], 2)?;
-/// let found = neighbours(&rows, None, 1, Metric::Euclidean)?;
+/// let found = neighbours(&rows, None, 1, RankBy::Euclidean)?;
 /// assert_eq!(found.occurrences, [2, 1, 0, 1, 1]);
 /// assert_eq!(found.largest_hub(), (0, 2));
 /// assert_eq!(found.never_retrieved().collect::<Vec<_>>(), [2]);
@@ -102,14 +102,14 @@ pub fn neighbours(
     queries: &Rows<'_>,
     reference: Option<&Rows<'_>>,
     k: usize,
-    metric: Metric,
+    by: RankBy,
 ) -> Result<Neighbours, ScoresError> {
     if k == 0 {
         return Err(ScoresError::ZeroK);
     }
     same_dimensions(queries, reference)?;
     let alone = reference.is_none();
-    let (queries, rows) = host_rows(queries.as_pair(), reference.map(Rows::as_pair), metric);
+    let (queries, rows) = host_rows(queries.as_pair(), reference.map(Rows::as_pair), by);
     let queries = Set::new(queries, &[]);
     let reference = rows.map(|rows| Set::new(rows, &[]));
     let searched = reference.as_ref().unwrap_or(&queries);
@@ -263,11 +263,11 @@ mod tests {
         for (count, others, dim, k) in [(600, 90, 3, 1), (700, 1300, 20, 10), (40, 5, 8, 100)] {
             let (rows, reference) = (random(count, dim, 1), random(others, dim, 2));
             let set = Rows::new(&rows, dim).unwrap();
-            let found = neighbours(&set, None, k, Metric::Euclidean).unwrap();
+            let found = neighbours(&set, None, k, RankBy::Euclidean).unwrap();
             assert_eq!(found.occurrences, by_distances(&rows, &rows, dim, k, true));
             assert_eq!(found.k, k.min(count - 1));
             let other = Rows::new(&reference, dim).unwrap();
-            let found = neighbours(&set, Some(&other), k, Metric::Euclidean).unwrap();
+            let found = neighbours(&set, Some(&other), k, RankBy::Euclidean).unwrap();
             assert_eq!(
                 found.occurrences,
                 by_distances(&rows, &reference, dim, k, false)
@@ -287,7 +287,7 @@ mod tests {
         }
         let of = |rows: &[f64]| {
             let set = Rows::new(rows, dim).unwrap();
-            neighbours(&set, None, 10, Metric::Euclidean).unwrap()
+            neighbours(&set, None, 10, RankBy::Euclidean).unwrap()
         };
         let without = of(&rows);
         rows[42 * dim..43 * dim].fill(0.0);
@@ -305,7 +305,7 @@ mod tests {
         // On a line of equal steps everyone but at the ends is found twice.
         let line: Vec<f64> = (0..6).map(f64::from).collect();
         let line = Rows::new(&line, 1).unwrap();
-        let found = neighbours(&line, None, 5, Metric::Euclidean).unwrap();
+        let found = neighbours(&line, None, 5, RankBy::Euclidean).unwrap();
         assert_eq!((found.skewness(), found.occurrences), (None, vec![5; 6]));
     }
 
@@ -345,7 +345,7 @@ mod tests {
                 rows[31 * dim + j] = rows[120 * dim + j] + 0.05 * scale;
             }
             let set = Rows::new(&rows, dim).unwrap();
-            let found = neighbours(&set, None, 3, Metric::Euclidean).unwrap();
+            let found = neighbours(&set, None, 3, RankBy::Euclidean).unwrap();
             let pairs: Vec<_> = found
                 .near_duplicates
                 .iter()
@@ -360,7 +360,7 @@ mod tests {
             // Copies among others: each is told with the row that it copies.
             let queries = Rows::new(&rows[31 * dim..32 * dim], dim).unwrap();
             let rest = Rows::new(&rows[32 * dim..], dim).unwrap();
-            let found = neighbours(&queries, Some(&rest), 1, Metric::Euclidean).unwrap();
+            let found = neighbours(&queries, Some(&rest), 1, RankBy::Euclidean).unwrap();
             assert_eq!(found.near_duplicates[0].of, 120 - 32);
         }
         // By the cosine, whatever the lengths; zero rows are at a right angle to all, and each other's copies.
@@ -369,7 +369,7 @@ mod tests {
             rows[3 * dim + j] = 1000.0 * rows[90 * dim + j];
         }
         let set = Rows::new(&rows, dim).unwrap();
-        let found = neighbours(&set, None, 1, Metric::Cosine).unwrap();
+        let found = neighbours(&set, None, 1, RankBy::Cosine).unwrap();
         assert_eq!(
             (found.near_duplicates[0].row, found.near_duplicates[0].of),
             (3, 90)
@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn what_has_no_neighbours() {
         let row = Rows::new(&[1.0, 2.0], 2).unwrap();
-        let of = |reference, k| neighbours(&row, reference, k, Metric::Euclidean).map(|_| ());
+        let of = |reference, k| neighbours(&row, reference, k, RankBy::Euclidean).map(|_| ());
         assert_eq!(of(None, 1), Err(ScoresError::Alone));
         assert_eq!(of(Some(&row), 1), Ok(()));
         assert_eq!(of(Some(&row), 0), Err(ScoresError::ZeroK));
@@ -391,7 +391,7 @@ mod tests {
         ));
         // All rows the same: each is a copy of the first, and the first of the second.
         let equal = vec![2.0; 40];
-        let found = neighbours(&Rows::new(&equal, 2).unwrap(), None, 1, Metric::Euclidean).unwrap();
+        let found = neighbours(&Rows::new(&equal, 2).unwrap(), None, 1, RankBy::Euclidean).unwrap();
         assert_eq!(found.occurrences[..3], [19, 1, 0]);
         assert_eq!(found.near_duplicate_queries, 20);
     }

@@ -181,7 +181,7 @@ pub enum ScoresError {
 /// By what the reference rows are ranked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Metric {
+pub enum RankBy {
     /// The Euclidean distance of the rows as they are.
     Euclidean,
     /// The angle: the Euclidean distance of the rows divided by their 2-norm. The cosine of a zero row with
@@ -195,9 +195,9 @@ pub struct ScoresConfig {
     /// The K of Recall@K. Default: `[1, 2, 4, 8]`
     #[config(default = "vec![1, 2, 4, 8]")]
     pub recall_at: Vec<usize>,
-    /// By what the reference rows are ranked. Default: `Metric::Euclidean`
-    #[config(default = "Metric::Euclidean")]
-    pub metric: Metric,
+    /// By what the reference rows are ranked. Default: `RankBy::Euclidean`
+    #[config(default = "RankBy::Euclidean")]
+    pub rank_by: RankBy,
     /// The k of the k-NN accuracy; not computed if not set. Default: `None`
     pub knn: Option<usize>,
     /// Whether NMI is computed, which takes k-means with as many clusters as labels. Default: `false`
@@ -260,7 +260,7 @@ impl ScoresConfig {
         let (query_rows, reference_rows) = host_rows(
             queries.rows.as_pair(),
             reference_rows.map(Rows::as_pair),
-            self.metric,
+            self.rank_by,
         );
         let query_set = Set::new(query_rows, queries.labels);
         let reference_set = reference_rows

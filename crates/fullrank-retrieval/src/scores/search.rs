@@ -9,7 +9,7 @@ use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::Metric;
+use super::RankBy;
 use crate::host_rows::{Entries, HostRows, UNIT_SQUARE, sum_of_squares};
 
 /// Rows of a part of a set that one thread prepares.
@@ -126,16 +126,16 @@ impl<'a> Set<'a> {
 pub(super) fn host_rows<'a>(
     queries: (Entries<'a>, usize),
     reference: Option<(Entries<'a>, usize)>,
-    metric: Metric,
+    by: RankBy,
 ) -> (HostRows<'a>, Option<HostRows<'a>>) {
     let exponent = |set: (Entries<'a>, usize)| set.0.exponent();
-    let of = match metric {
-        Metric::Cosine => |(entries, dim), _| HostRows::cosine(entries, dim),
-        Metric::Euclidean => |(entries, dim), most| HostRows::euclidean(entries, dim, most),
+    let of = match by {
+        RankBy::Cosine => |(entries, dim), _| HostRows::cosine(entries, dim),
+        RankBy::Euclidean => |(entries, dim), most| HostRows::euclidean(entries, dim, most),
     };
-    let most = match metric {
-        Metric::Cosine => 0,
-        Metric::Euclidean => exponent(queries).max(reference.map_or(i32::MIN, exponent)),
+    let most = match by {
+        RankBy::Cosine => 0,
+        RankBy::Euclidean => exponent(queries).max(reference.map_or(i32::MIN, exponent)),
     };
     (
         of(queries, most),

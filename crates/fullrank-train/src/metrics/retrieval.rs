@@ -8,7 +8,7 @@ use burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
     SerializedEntry,
 };
-use fullrank_retrieval::scores::{LabelledRows, Metric as Distance, Scores, ScoresConfig};
+use fullrank_retrieval::scores::{LabelledRows, RankBy, Scores, ScoresConfig};
 
 use super::input::EmbeddingInput;
 use super::series::readable;
@@ -46,7 +46,7 @@ use crate::host_values::HostValues;
 pub struct RetrievalMetric {
     name: MetricName,
     score: Score,
-    distance: Distance,
+    rank_by: RankBy,
     reference: Option<Arc<HostRows>>,
     batches: Vec<EmbeddingInput>,
     value: Option<f64>,
@@ -99,7 +99,7 @@ impl RetrievalMetric {
         Self {
             name: Arc::new(name),
             score,
-            distance: Distance::Cosine,
+            rank_by: RankBy::Cosine,
             reference: None,
             batches: Vec::new(),
             value: None,
@@ -109,8 +109,8 @@ impl RetrievalMetric {
 
     /// By what the rows are ranked. Default: the angle
     #[must_use]
-    pub fn ranked_by(mut self, distance: Distance) -> Self {
-        self.distance = distance;
+    pub fn ranked_by(mut self, rank_by: RankBy) -> Self {
+        self.rank_by = rank_by;
         self
     }
 
@@ -149,7 +149,7 @@ impl RetrievalMetric {
                 Score::RecallAt(k) => vec![k],
                 _ => Vec::new(),
             },
-            metric: self.distance,
+            rank_by: self.rank_by,
             knn: match self.score {
                 Score::KnnAccuracy(k) => Some(k),
                 _ => None,
@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn the_rows_of_all_batches_rank_each_other() {
         let value =
-            |metric: RetrievalMetric| at_the_end(metric.ranked_by(Distance::Euclidean), &batches());
+            |metric: RetrievalMetric| at_the_end(metric.ranked_by(RankBy::Euclidean), &batches());
         // Of 2.1 the nearest are 1, 0, 9: a match at rank 3.
         assert_eq!(value(RetrievalMetric::recall_at(1)), 0.8);
         assert_eq!(value(RetrievalMetric::recall_at(2)), 0.8);
@@ -355,7 +355,7 @@ mod tests {
             0,
         );
         let whole = EmbeddingInput::labelled(rows, labels([7, 7, -2, -2, -2]));
-        let metric = || RetrievalMetric::r_precision().ranked_by(Distance::Euclidean);
+        let metric = || RetrievalMetric::r_precision().ranked_by(RankBy::Euclidean);
         assert_eq!(
             at_the_end(metric(), &[whole]),
             at_the_end(metric(), &[first, second])
@@ -372,14 +372,14 @@ mod tests {
         let value = at_the_end(metric.clone(), std::slice::from_ref(&batch));
         assert_eq!(value, 1.0);
         // By distance (1, 0) and (0.5, 0.4) are nearest to each other.
-        let value = at_the_end(metric.ranked_by(Distance::Euclidean), &[batch]);
+        let value = at_the_end(metric.ranked_by(RankBy::Euclidean), &[batch]);
         assert_eq!(value, 0.5);
     }
 
     #[test]
     fn a_reference_is_ranked_in_place_of_the_split() {
         let metric = RetrievalMetric::knn_accuracy(3)
-            .ranked_by(Distance::Euclidean)
+            .ranked_by(RankBy::Euclidean)
             .reference(
                 rows([[0.0], [0.2], [9.0], [9.1], [9.2]]),
                 labels([7, 7, -2, -2, -2]),
@@ -405,7 +405,7 @@ mod tests {
             &batches,
             &[batches[1].clone(), batches[0].clone()],
         ] {
-            let metric = RetrievalMetric::recall_at(1).ranked_by(Distance::Euclidean);
+            let metric = RetrievalMetric::recall_at(1).ranked_by(RankBy::Euclidean);
             assert_eq!(at_the_end(metric, batches), 1.0);
         }
     }

@@ -33,8 +33,8 @@ pub fn show(text: &str) {
 /// A metric on the line, and what it last said.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    metric: &'static str,
-    title: &'static str,
+    metric: String,
+    title: String,
     valid: bool,
     id: Option<MetricId>,
     text: String,
@@ -42,10 +42,10 @@ pub struct Shown {
 
 impl Shown {
     /// The metric called `metric` of the training batches, shown as `title`.
-    pub fn new(metric: &'static str, title: &'static str) -> Self {
+    pub fn new(metric: impl Into<String>, title: impl Into<String>) -> Self {
         Self {
-            metric,
-            title,
+            metric: metric.into(),
+            title: title.into(),
             valid: false,
             id: None,
             text: String::new(),
@@ -53,7 +53,7 @@ impl Shown {
     }
 
     /// The metric called `metric` of the last validation, shown as `title`.
-    pub fn of_validation(metric: &'static str, title: &'static str) -> Self {
+    pub fn of_validation(metric: impl Into<String>, title: impl Into<String>) -> Self {
         Self {
             valid: true,
             ..Self::new(metric, title)

@@ -8,6 +8,7 @@ use faer::{Accum, Mat, Par, Side};
 
 use super::dimensions::pairs;
 use super::spectrum::eigenvalues;
+use crate::rankme;
 
 /// Added to the within-class covariance's diagonal, as by the public versions of LiDAR.
 const DELTA: f64 = 1e-4;
@@ -115,21 +116,8 @@ pub(super) fn lidar(classes: &Classes, mut within: Mat<f64>, rows: usize) -> Opt
     };
     let mut values = eigenvalues(smaller.as_ref()).ok()?;
     values.truncate(count.saturating_sub(1).min(dims));
-    Some(entropy_rank(&values))
-}
-
-/// `exp(-sum p log p)` with `p = l / sum l + 1e-7`; 0 if all are zero.
-fn entropy_rank(values: &[f64]) -> f64 {
-    let values = || values.iter().map(|value| value.max(0.0));
-    let sum: f64 = values().sum();
-    if sum == 0.0 {
-        return 0.0;
-    }
-    let entropy: f64 = values()
-        .map(|value| value / sum + 1e-7)
-        .map(|p| -p * p.ln())
-        .sum();
-    entropy.exp()
+    let values: Vec<f64> = values.into_iter().map(|value| value.max(0.0)).collect();
+    Some(rankme(&values))
 }
 
 /// The lower triangle of `sum_i v_i v_i^T`.

@@ -54,6 +54,7 @@ pub use findings::{
     COLLAPSED_BELOW, DEAD_SHARE_ABOVE, Finding, FindingKind, PARTLY_COLLAPSED_BELOW, Thresholds,
     ThresholdsError,
 };
+pub use random::random_spectrum;
 pub use verdict::{Health, Verdict};
 
 /// Larger entries are refused: their squares, summed, could leave the range of f64.

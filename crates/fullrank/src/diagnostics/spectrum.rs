@@ -7,10 +7,11 @@ use faer::linalg::{evd, svd};
 use faer::{Accum, Mat, MatRef, Par};
 
 use super::DiagnosticsError;
+use crate::statistics::entropy_rank;
 
 /// The singular values, descending.
 ///
-/// By one thread: the bidiagonalisation sums over the threads it has, and the figures must not
+/// By one thread: the bidiagonalization sums over the threads it has, and the figures must not
 /// depend on their number. Callers decompose several matrices side by side.
 pub(super) fn singular_values(matrix: MatRef<'_, f64>) -> Result<Vec<f64>, DiagnosticsError> {
     let (rows, columns) = matrix.shape();
@@ -102,13 +103,7 @@ pub(super) fn from_row_gram(matrix: MatRef<'_, f64>) -> Result<Vec<f64>, Diagnos
 
 /// Roy & Vetterli's effective rank; 0 if all singular values are zero.
 pub(super) fn effective_rank(singular_values: &[f64]) -> f64 {
-    let sum: f64 = singular_values.iter().sum();
-    if sum == 0.0 {
-        return 0.0;
-    }
-    let shares = singular_values.iter().map(|s| s / sum);
-    let entropy: f64 = shares.filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum();
-    entropy.exp()
+    entropy_rank(singular_values, 0.0)
 }
 
 /// `(sum s^2)^2 / sum s^4`; 0 if all singular values are zero.

@@ -17,6 +17,8 @@ use burn::tensor::{Bool, Tensor};
 pub use bounds::Bounds;
 pub use solver::Solver;
 #[cfg(feature = "spectrum")]
+pub(crate) use spectrum::entropy_rank;
+#[cfg(feature = "spectrum")]
 pub use spectrum::{rankme, singular_values};
 pub(crate) use unit_rows::UnitRows;
 pub use unit_rows::unit_rows;

@@ -41,15 +41,18 @@ pub fn singular_values(embeddings: &Tensor<2>) -> Vec<f64> {
 /// 2022, [arXiv 2210.02885](https://arxiv.org/abs/2210.02885), Eq. 1. 0 if all values are zero, NaN if
 /// one is.
 pub fn rankme(singular_values: &[f64]) -> f64 {
-    let sum: f64 = singular_values.iter().sum();
+    entropy_rank(singular_values, 1e-7)
+}
+
+/// `exp(-sum p log p)` of the shares `p` of the values in their sum, `least` added to each; 0 if all values are
+/// zero, NaN if one is.
+pub(crate) fn entropy_rank(values: &[f64], least: f64) -> f64 {
+    let sum: f64 = values.iter().sum();
     if sum == 0.0 {
         return 0.0;
     }
-    let entropy: f64 = singular_values
-        .iter()
-        .map(|s| s / sum + 1e-7)
-        .map(|p| -p * p.ln())
-        .sum();
+    let shares = values.iter().map(|value| value / sum + least);
+    let entropy: f64 = shares.filter(|p| *p != 0.0).map(|p| -p * p.ln()).sum();
     entropy.exp()
 }
 

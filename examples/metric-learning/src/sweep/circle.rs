@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use burn::train::TrainStep;
-use fullrank_train::session::Display;
-use fullrank_train::session::Stop;
+use fullrank_study::configuration::key;
+use fullrank_study::{Study, Training};
+use fullrank_train::session::{Display, Stop};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
@@ -17,7 +17,6 @@ use crate::config::{LossName, RegularizerName, RunConfig};
 use crate::data::Data;
 use crate::evaluation::embeddings;
 use crate::model::MetricLearning;
-use crate::training::Training;
 
 /// The settings of the circles.
 #[derive(Clone, Debug)]
@@ -60,7 +59,7 @@ impl CircleConfig {
     /// The file of each regularizer's circles in the folder of a sweep.
     pub(super) fn files(&self, directory: &Path) -> [(RegularizerName, PathBuf); 2] {
         [RegularizerName::None, RegularizerName::Svmax].map(|regularizer| {
-            let name = format!("circle-{}.json", regularizer.key());
+            let name = format!("circle-{}.json", key(regularizer));
             (regularizer, directory.join(name))
         })
     }
@@ -83,10 +82,11 @@ impl CircleConfig {
         config.dimensions = 2;
         config.iterations = last;
         config.validate_every = last;
-        config.objectives.contrastive.classes_per_batch = data.train.classes().len();
+        let contrastive = config.objectives.of_mut(LossName::Contrastive);
+        contrastive.classes_per_batch = data.train.classes().len();
         let training = Training {
-            config: &config,
-            cell: Cell {
+            study: &config,
+            case: Cell {
                 loss: LossName::Contrastive,
                 regularizer,
                 learning_rate: self.learning_rate,
@@ -107,8 +107,9 @@ impl CircleConfig {
         let trained_on = device.clone().autodiff();
         let mut model = training.model(&trained_on);
         let mut optimizer = config.optimizer.init();
-        let mut rate = ModuleLrScheduler::from(training.rate());
-        let loader = training.batches(1).to_device(&trained_on);
+        let mut rate = config.rate(training.case, last);
+        let (loader, ..) = config.loaders(&training, 1);
+        let loader = loader.to_device(&trained_on);
         let mut batches = loader.iter();
         let mut snapshots = Vec::new();
         for step in 0..=last {

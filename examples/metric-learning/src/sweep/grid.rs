@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use fullrank_study::Case;
 use serde::{Deserialize, Serialize};
 
 use super::Part;
@@ -102,6 +103,15 @@ impl Point {
         )
     }
 
+    /// Whether two are of the same training but for its seed.
+    pub fn repeats(&self, other: &Self) -> bool {
+        let seed = other.seed;
+        Self {
+            seed,
+            ..self.clone()
+        } == *other
+    }
+
     /// Images in a batch.
     pub fn batch_size(&self) -> usize {
         self.classes_per_batch * self.images_per_class
@@ -121,12 +131,7 @@ impl Point {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.evaluation {
-            Some(Evaluation { retrieval, usage }) => write!(
-                f,
-                "R@1 {:.3}, s_mu/U {:.2}",
-                retrieval.recall(1).unwrap_or(f64::NAN),
-                usage.as_ref().map_or(f64::NAN, |usage| usage.share()),
-            )?,
+            Some(evaluation) => write!(f, "{evaluation}")?,
             None => write!(f, "diverged")?,
         }
         write!(f, " ({:.0} s)", self.seconds)
@@ -180,75 +185,117 @@ impl GridConfig {
         config
     }
 
+    /// The regularizers that stand beside a loss over the learning rate.
+    pub(super) fn beside(&self, loss: LossName) -> Vec<RegularizerName> {
+        let mut beside = BOTH.to_vec();
+        if self.spread_out.contains(&loss) {
+            beside.push(RegularizerName::SpreadOut);
+        }
+        beside
+    }
+
     fn part(&self, common: &RunConfig, part: Part) -> Vec<Point> {
-        use RegularizerName::{None, SpreadOut, Svmax};
-        let point = |loss, regularizer, learning_rate, seed| {
-            let objective = common.objectives.of(loss);
-            Point {
-                cell: Cell {
-                    loss,
-                    regularizer,
-                    learning_rate,
-                },
-                classes_per_batch: objective.classes_per_batch,
-                images_per_class: objective.images_per_class,
-                lambda: match regularizer {
-                    Svmax => objective.svmax_weight,
-                    _ => 0.0,
-                },
-                seed,
-            }
-        };
         let mut points = Vec::new();
-        match part {
-            Part::Lr => {
-                for &seed in &self.seeds {
+        for &seed in &self.seeds {
+            match part {
+                Part::Lr => {
                     for (loss, rates) in &self.losses {
                         for &rate in rates.iter().rev() {
-                            points.extend([None, Svmax].map(|r| point(*loss, r, rate, seed)));
+                            points.extend(BOTH.map(|r| point(common, *loss, r, rate, seed)));
                         }
                     }
                 }
-                for &seed in &self.headline_seeds {
-                    for (loss, rates) in self.losses.iter().take(2) {
-                        if let Some(&rate) = rates.last() {
-                            points.extend([None, Svmax].map(|r| point(*loss, r, rate, seed)));
-                        }
-                    }
-                }
-            }
-            Part::Batch => {
-                for &seed in &self.seeds {
+                Part::Batch => {
                     for &classes in &self.batch_classes {
-                        let rate = self.batch_rate;
-                        points.extend([None, Svmax].map(|r| Point {
-                            classes_per_batch: classes,
-                            ..point(LossName::Contrastive, r, rate, seed)
-                        }));
+                        points.extend(BOTH.map(|r| self.of_batch(common, r, classes, seed)));
                     }
                 }
-            }
-            Part::Lambda => {
-                for &seed in &self.seeds {
+                Part::Lambda => {
                     for &loss in &self.lambda_losses {
-                        let rate = self.lambda_rate;
-                        points.extend(self.lambdas.iter().map(|&lambda| Point {
-                            lambda,
-                            ..point(loss, Svmax, rate, seed)
-                        }));
+                        let lambdas = self.lambdas.iter();
+                        points.extend(lambdas.map(|&l| self.of_lambda(common, loss, l, seed)));
                     }
                 }
-            }
-            Part::SpreadOut => {
-                for &seed in &self.seeds {
+                Part::SpreadOut => {
                     for &loss in &self.spread_out {
+                        let beside = RegularizerName::SpreadOut;
                         let rates = self.rates_of(loss).iter().rev();
-                        points.extend(rates.map(|&rate| point(loss, SpreadOut, rate, seed)));
+                        points.extend(rates.map(|&r| point(common, loss, beside, r, seed)));
+                    }
+                }
+                Part::Circle => {}
+            }
+        }
+        if part == Part::Lr {
+            for &seed in &self.headline_seeds {
+                for (loss, rates) in self.losses.iter().take(2) {
+                    if let Some(&rate) = rates.last() {
+                        points.extend(BOTH.map(|r| point(common, *loss, r, rate, seed)));
                     }
                 }
             }
-            Part::Circle => {}
         }
         points
+    }
+
+    /// A training of the comparison of batch sizes.
+    pub(super) fn of_batch(
+        &self,
+        common: &RunConfig,
+        regularizer: RegularizerName,
+        classes_per_batch: usize,
+        seed: u64,
+    ) -> Point {
+        let rate = self.batch_rate;
+        Point {
+            classes_per_batch,
+            ..point(common, LossName::Contrastive, regularizer, rate, seed)
+        }
+    }
+
+    /// A training of the comparison of weights; the weight 0 is that without SVMax.
+    pub(super) fn of_lambda(
+        &self,
+        common: &RunConfig,
+        loss: LossName,
+        lambda: f64,
+        seed: u64,
+    ) -> Point {
+        let regularizer = match lambda {
+            0.0 => RegularizerName::None,
+            _ => RegularizerName::Svmax,
+        };
+        Point {
+            lambda,
+            ..point(common, loss, regularizer, self.lambda_rate, seed)
+        }
+    }
+}
+
+/// Without a regularizer, and with the one that this is about.
+pub(super) const BOTH: [RegularizerName; 2] = [RegularizerName::None, RegularizerName::Svmax];
+
+/// A training as the run has it.
+pub(super) fn point(
+    common: &RunConfig,
+    loss: LossName,
+    regularizer: RegularizerName,
+    learning_rate: f64,
+    seed: u64,
+) -> Point {
+    let objective = common.objectives.of(loss);
+    Point {
+        cell: Cell {
+            loss,
+            regularizer,
+            learning_rate,
+        },
+        classes_per_batch: objective.classes_per_batch,
+        images_per_class: objective.images_per_class,
+        lambda: match regularizer {
+            RegularizerName::Svmax => objective.svmax_weight,
+            _ => 0.0,
+        },
+        seed,
     }
 }

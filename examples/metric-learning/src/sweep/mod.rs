@@ -1,32 +1,31 @@
 //! The grid behind SVMax's figures: cell after cell, each a file when it is finished.
 
 mod circle;
-mod figures;
+mod comparisons;
 mod grid;
-mod report;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use burn::module::Module;
 use burn::tensor::Device;
 use clap::ValueEnum;
-use fullrank_files::FileError;
-use fullrank_files::{read_json, write_json};
+use fullrank_files::{FileError, read_json, write_json};
 use fullrank_study::configuration;
 use fullrank_study::folder::{self, CONFIG};
 use fullrank_study::lock::RunLock;
-use fullrank_train::session::Display;
-use fullrank_train::session::SessionError;
-use fullrank_train::session::Stop;
+use fullrank_study::{Study, Training};
 use fullrank_train::session::progress::show;
+use fullrank_train::session::{Display, SessionError, Stop};
 
+use crate::args::SweepArgs;
 use crate::config::{DataName, RunConfig};
 use crate::data::Data;
 use crate::evaluation::{embeddings, evaluate, evaluate_pixels};
-use crate::run::check;
-use crate::training::{Training, untrained};
+use crate::model::Embedder;
 
 pub use circle::{CircleConfig, Trace};
 pub use grid::{GridConfig, Outcome, Point};
@@ -59,6 +58,34 @@ pub struct Sweep {
     pub circle: CircleConfig,
 }
 
+/// The file of the pixels' scores.
+const PIXELS: &str = "raw-pixels.json";
+/// The file of the untrained encoder's scores.
+const UNTRAINED: &str = "untrained.json";
+
+/// Begins or continues the sweep that the arguments ask for.
+pub fn program(args: &SweepArgs) -> Result<ExitCode> {
+    let config = args.settings.over(defaults)?;
+    config.validate().context("in the configuration")?;
+    let device = args.device.device()?;
+    let data = Data::load(&config.data)?;
+    let sweep = Sweep::open(&args.out, config)?;
+    let stop = Stop::on_ctrl_c()?;
+    let folder = args.out.display();
+    show(&format!("{data}; results in {folder}\n"));
+    let parts = args.only.as_deref().unwrap_or(Part::value_variants());
+    match sweep.execute(parts, &data, &device, &stop)? {
+        Some(tables) => {
+            show(&format!("\n{tables}\nTables, plots and cells: {folder}\n"));
+            Ok(ExitCode::SUCCESS)
+        }
+        None => {
+            show("Stopped. Continue with the same command.\n");
+            Ok(ExitCode::from(130))
+        }
+    }
+}
+
 /// The defaults of a sweep's trainings: those of a run, but shorter, and measured at the end only.
 pub fn defaults(data: DataName) -> RunConfig {
     let mut config = RunConfig::defaults(data);
@@ -89,11 +116,10 @@ impl Sweep {
     /// An error if the folder holds cells of another configuration.
     fn check_configuration(&self) -> Result<()> {
         let path = self.directory.join(CONFIG);
-        let text = configuration::to_json(&self.config)?;
         if path.exists() {
             let there = fs::read_to_string(&path).map_err(FileError::read(&path))?;
             ensure!(
-                there == text,
+                there == configuration::to_json(&self.config)?,
                 "{} has cells of another configuration ({CONFIG}): choose another folder with --out",
                 self.directory.display()
             );
@@ -110,7 +136,7 @@ impl Sweep {
         device: &Device,
         stop: &Stop,
     ) -> Result<Option<String>> {
-        check(&self.grid.checked(&self.config), data)?;
+        self.grid.checked(&self.config).check(data)?;
         let _lock = RunLock::take(&self.directory)?;
         // Another process may have begun since the sweep was opened.
         self.check_configuration()?;
@@ -121,7 +147,7 @@ impl Sweep {
 
         let points = self.grid.points(&self.config, parts);
         for (index, point) in points.iter().enumerate() {
-            let path = cells.join(format!("{}.json", point.key()));
+            let path = self.cell(point);
             if path.exists() {
                 continue;
             }
@@ -139,25 +165,43 @@ impl Sweep {
                 return Ok(None);
             }
         }
-        if parts.contains(&Part::Circle) && !self.traces(data, device, stop)? {
-            return Ok(None);
+        if parts.contains(&Part::Circle) {
+            for (regularizer, path) in self.circle.files(&self.directory) {
+                if path.exists() {
+                    continue;
+                }
+                let circle = &self.circle;
+                let trace = circle.trace(&self.config, regularizer, data, device, stop)?;
+                let Some(trace) = trace else {
+                    return Ok(None);
+                };
+                write_json(&path, &trace)?;
+                show(&format!("unit circle, {}\n", regularizer.title()));
+            }
         }
         self.report().map(Some)
     }
 
     fn baselines(&self, data: &Data, device: &Device) -> Result<()> {
-        let evaluation = &self.config.evaluation;
-        let pixels = self.directory.join(report::PIXELS);
-        if !pixels.exists() {
-            write_json(&pixels, &evaluate_pixels(evaluation, &data.test, device)?)?;
-        }
-        let path = self.directory.join(report::UNTRAINED);
+        let (evaluation, test) = (&self.config.evaluation, &data.test);
+        let path = self.directory.join(PIXELS);
         if !path.exists() {
-            let embedder = untrained(&self.config, data, self.grid.seeds[0], device);
-            let embedded = embeddings(&embedder, &data.test, device);
-            write_json(&path, &evaluate(evaluation, embedded, &data.test)?)?;
+            write_json(&path, &evaluate_pixels(evaluation, test, device)?)?;
+        }
+        let path = self.directory.join(UNTRAINED);
+        if !path.exists() {
+            let (seed, channels) = (self.grid.seeds[0], data.channels());
+            let embedder = Embedder::new(&self.config, channels, seed, device).valid();
+            let embedded = embeddings(&embedder, test, device);
+            write_json(&path, &evaluate(evaluation, embedded, test)?)?;
         }
         Ok(())
+    }
+
+    /// The file of a point's outcome.
+    fn cell(&self, point: &Point) -> PathBuf {
+        let name = format!("{}.json", point.key());
+        self.directory.join("cells").join(name)
     }
 
     /// The folder of a point's training.
@@ -175,8 +219,8 @@ impl Sweep {
     ) -> Result<Option<Outcome>> {
         let config = point.config(&self.config);
         let training = Training {
-            config: &config,
-            cell: point.cell,
+            study: &config,
+            case: point.cell,
             seed: point.seed,
             data,
             device,
@@ -187,7 +231,7 @@ impl Sweep {
         let start = Instant::now();
         let evaluation = match training.run() {
             Ok(Some(trained)) => {
-                let embedded = embeddings(&trained.embedder, &data.test, device);
+                let embedded = embeddings(&trained.model.embedder, &data.test, device);
                 Some(evaluate(&config.evaluation, embedded, &data.test)?)
             }
             Ok(None) => return Ok(None),
@@ -204,30 +248,10 @@ impl Sweep {
         }))
     }
 
-    /// Traces each unit circle that is not there yet; `false` if the stop came first.
-    fn traces(&self, data: &Data, device: &Device, stop: &Stop) -> Result<bool> {
-        for (regularizer, path) in self.circle.files(&self.directory) {
-            if !path.exists() {
-                let trace = self
-                    .circle
-                    .trace(&self.config, regularizer, data, device, stop)?;
-                let Some(trace) = trace else {
-                    return Ok(false);
-                };
-                write_json(&path, &trace)?;
-                show(&format!("unit circle, {}\n", regularizer.title()));
-            }
-        }
-        Ok(true)
-    }
-
     /// Every finished point.
     fn outcomes(&self) -> Result<Vec<Outcome>> {
         let points = self.grid.points(&self.config, Part::value_variants());
-        let cells = self.directory.join("cells");
-        let paths = points
-            .iter()
-            .map(|point| cells.join(format!("{}.json", point.key())));
+        let paths = points.iter().map(|point| self.cell(point));
         let finished = paths.filter(|path| path.exists());
         finished.map(|path| Ok(read_json(&path)?)).collect()
     }

@@ -1,0 +1,82 @@
+//! One training of a study, from its last checkpoint if there is one.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use burn::module::Module;
+use burn::tensor::Device;
+use burn::train::Learner;
+use fullrank_files::FileError;
+use fullrank_train::session::{Display, Session, Stop, Trained};
+
+use crate::study::{Case, Study};
+
+/// What to train, on what, and where its files are.
+pub struct Training<'a, S: Study> {
+    /// The study.
+    pub study: &'a S,
+    /// What is trained.
+    pub case: S::Case,
+    /// The seed of weights, order and augmentation.
+    pub seed: u64,
+    /// The data.
+    pub data: &'a S::Data,
+    /// Where to train.
+    pub device: &'a Device,
+    /// Where checkpoints, metrics and the trained model are kept.
+    pub directory: PathBuf,
+    /// How to show it.
+    pub display: Display,
+    /// Tells the training to stop.
+    pub stop: &'a Stop,
+}
+
+impl<S: Study> Training<'_, S> {
+    /// Trains to the end, or as far as the stop lets it: then there is no model yet, and the same call continues
+    /// from the last checkpoint. A finished training is read from its files.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::train`], and if a file cannot be read or written.
+    pub fn run(&self) -> Result<Option<Trained<S::Model>>> {
+        let (study, folder) = (self.study, &self.directory);
+        fs::create_dir_all(folder).map_err(FileError::write(folder))?;
+        let model = self.model(&self.device.clone().autodiff());
+        let title = self.case.title();
+        let session = Session {
+            directory: folder,
+            label: match study.seeds().len() {
+                1 => title,
+                _ => format!("{title}, seed {}", self.seed),
+            },
+            epochs: study.epochs(),
+            patience: study.patience(),
+            display: self.display,
+            shown: study.shown(&model),
+            stop: self.stop,
+        };
+        if let Some(model) = study.restore(self.model(self.device), folder)? {
+            return Ok(Some(Trained {
+                model: model.valid(),
+                rows: session.rows()?,
+            }));
+        }
+        let (train, valid, steps) = study.loaders(self, session.first_epoch()?);
+        let rate = study.rate(self.case, steps * study.epochs());
+        let learner = Learner::new(model, study.optimizer(self.case).init(), rate);
+        let of = self.model(self.device);
+        let trained = session.train(learner, (train, valid), steps, |training| {
+            study.metrics(&of, training)
+        })?;
+        if let Some(trained) = &trained {
+            study.save(&trained.model, folder)?;
+        }
+        Ok(trained)
+    }
+
+    /// The model with its initial weights.
+    pub fn model(&self, device: &Device) -> S::Model {
+        self.study.model(self.case, self.seed, self.data, device)
+    }
+}
