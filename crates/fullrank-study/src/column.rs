@@ -2,10 +2,13 @@
 
 use fullrank_report::{Table, mean_and_spread};
 
+/// The text of a cell, from what was measured with each seed.
+type Cell<M> = dyn Fn(&[M]) -> String;
+
 /// A column: what stands in a row that has been measured with some seeds.
 pub struct Column<M> {
     title: &'static str,
-    cell: Box<dyn Fn(&[M]) -> String>,
+    cell: Box<Cell<M>>,
 }
 
 impl<M: 'static> Column<M> {

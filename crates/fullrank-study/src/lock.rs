@@ -35,7 +35,7 @@ impl RunLock {
     ///
     /// # Errors
     ///
-    /// [`StudyError::InUse`] if another process, or another [`RunLock`] of this one, has it; [`StudyError::Write`]
+    /// [`StudyError::InUse`] if another process, or another [`RunLock`] of this one, has it; [`StudyError::File`]
     /// if the file of the lock cannot be written.
     pub fn take(folder: &Path) -> Result<Self, StudyError> {
         let created = !folder.exists();

@@ -39,7 +39,7 @@ impl LinearProbeConfig {
     /// If `steps` or `tolerance` is not above zero, or `weight_decay` is negative or not finite.
     pub fn check(&self) -> Result<(), HyperParameterError> {
         require(self.steps > 0, || {
-            format!("a linear probe needs at least one step, got 0")
+            "a linear probe needs at least one step, got 0".to_owned()
         })?;
         require(self.tolerance > 0.0, || {
             format!(
