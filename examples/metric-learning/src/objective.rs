@@ -103,7 +103,10 @@ impl Objective {
             }
             TupleChoice::DisjointPairs => {
                 let pairs = Pairs::disjoint_from_labels(labels).into();
-                self.ranking.forward_tuples(embeddings.clone(), &pairs)
+                let terms = self
+                    .ranking
+                    .forward_tuples_terms(embeddings.clone(), &pairs);
+                terms.total
             }
         };
         let penalty = match &self.regularizer {
