@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::read_file;
-use crate::image_folder::{LoadOptions, class_folders, image_files};
+use crate::image_folder::{class_folders, image_files};
+use crate::options::LoadOptions;
 use crate::table::Table;
 use crate::zero_shot::{Listing, expect_file, first_half};
 use crate::{Error, ZeroShot};

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::read_file;
-use crate::image_folder::LoadOptions;
 use crate::lines::lines;
+use crate::options::LoadOptions;
 use crate::zero_shot::{Listing, expect_file, first_half};
 use crate::{Error, ZeroShot};
 

@@ -10,7 +10,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rgb, RgbImage};
 use rayon::prelude::*;
 
-use crate::image_folder::{ImageFolderOptions, LoadOptions};
+use crate::options::{ImageFolderOptions, LoadOptions};
 use crate::{Error, ImageSet, SkippedImage};
 
 /// The first bytes of a file that [`is_image`] looks at.

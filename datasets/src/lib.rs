@@ -12,6 +12,7 @@ pub mod image_folder;
 mod image_set;
 mod lines;
 pub mod manifest;
+mod options;
 pub mod stanford_online_products;
 mod table;
 mod zero_shot;

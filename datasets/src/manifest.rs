@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::read_file;
-use crate::image_folder::LoadOptions;
+use crate::options::LoadOptions;
 use crate::table::Table;
 use crate::zero_shot::{Listing, expect_file, first_half, ordered};
 use crate::{Error, ZeroShot};

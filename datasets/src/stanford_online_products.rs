@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::read_file;
-use crate::image_folder::LoadOptions;
 use crate::lines::lines;
+use crate::options::LoadOptions;
 use crate::zero_shot::{Listing, expect_file};
 use crate::{Error, ZeroShot};
 

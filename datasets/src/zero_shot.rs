@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::image_folder::LoadOptions;
+use crate::options::LoadOptions;
 use crate::{Error, ImageSet, decode};
 
 /// A set's training and test parts, with the same image shape and disjoint classes: the zero-shot
@@ -109,7 +109,7 @@ pub(crate) mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::image_folder::ImageFolderOptions;
+    use crate::options::ImageFolderOptions;
 
     pub(crate) const RGB: ImageFolderOptions = ImageFolderOptions {
         height: 2,

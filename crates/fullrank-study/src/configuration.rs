@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 
 use crate::StudyError;
 
+/// The file of a run's configuration.
+pub const CONFIG: &str = "config.json";
+
 /// `defaults` with a partial JSON document laid over it.
 ///
 /// Two objects are merged key by key, unless both have a `name` and it differs: then they are different

@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use fullrank_files::{FileError, write_whole};
 
 use crate::StudyError;
+use crate::configuration::CONFIG;
 use crate::lock::RunLock;
-
-/// The file of a run's configuration.
-pub const CONFIG: &str = "config.json";
 
 /// The folder of a new run below `runs`, locked: `name`, or `run-N` with the next number that is free. It is
 /// made, and removed again if the lock ends before there is a [configuration](write_config).

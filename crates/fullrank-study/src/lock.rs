@@ -8,7 +8,7 @@ use std::sync::Arc;
 use fullrank_files::{FileError, is_same, note, remove_temporaries};
 
 use crate::StudyError;
-use crate::folder::CONFIG;
+use crate::configuration::CONFIG;
 
 /// The file that is locked; it holds the number of the process.
 pub const LOCK: &str = "run.lock";

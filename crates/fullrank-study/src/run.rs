@@ -14,11 +14,12 @@ use fullrank_train::session::{Display, Stop, history};
 use serde_json::{Value, json};
 
 use crate::column::table;
-use crate::configuration;
-use crate::folder::{self, CONFIG};
+use crate::configuration::{self, CONFIG};
+use crate::findings::{EntryOf, Findings};
+use crate::folder;
 use crate::lock::RunLock;
-use crate::measured::{EntryOf, Findings, Measured, Subject};
-use crate::study::{Case, Measuring, Study};
+use crate::measured::{Case, Measured, Subject};
+use crate::study::{Measuring, Study};
 use crate::training::Training;
 
 /// A folder of results and the study that they come from.

@@ -12,30 +12,11 @@ use fullrank_train::optimizer::OptimizerConfig;
 use fullrank_train::session::progress::Shown;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use crate::column::Column;
-use crate::measured::{Findings, Measured, Subject};
+use crate::findings::Findings;
+use crate::measured::{Case, Measured, Subject};
 use crate::training::Training;
-
-/// What one training of a study is about, but for its seed.
-pub trait Case: Copy + PartialEq {
-    /// Its name in `results.json` and `metrics.csv`, and its folder below that of the run.
-    fn key(&self) -> String;
-
-    /// Its name in tables.
-    fn title(&self) -> String;
-
-    /// Its name in a chart that shows it beside others like it.
-    fn name(&self) -> String {
-        self.title()
-    }
-
-    /// What `results.json` says of it beside its key.
-    fn fields(&self) -> Map<String, Value> {
-        Map::new()
-    }
-}
 
 /// Everything that decides what a run computes, but for the device, and what the run consists of: the trainings,
 /// how each is done, what is measured on it, and what the report says.

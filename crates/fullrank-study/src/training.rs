@@ -10,7 +10,8 @@ use burn::train::Learner;
 use fullrank_files::FileError;
 use fullrank_train::session::{Display, Session, Stop, Trained};
 
-use crate::study::{Case, Study};
+use crate::measured::Case;
+use crate::study::Study;
 
 /// What to train, on what, and where its files are.
 pub struct Training<'a, S: Study> {

@@ -18,7 +18,7 @@ use crate::sweep::Part;
 /// runs/NAME/, beside two baselines, the raw pixels and the untrained encoder.
 ///
 /// Without arguments: the contrastive loss with and without SVMax, at a small and a large learning rate,
-/// on the shipped emoji; five minutes on two cores.
+/// on the shipped emoji; four minutes on two cores.
 ///
 /// Everything else is in the configuration: see --print-config and --config.
 #[derive(Parser, Debug)]

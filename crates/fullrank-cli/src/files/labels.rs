@@ -1,79 +1,12 @@
 //! The labels of rows: whole numbers, or names that are numbered.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-#[cfg(not(feature = "parquet"))]
-use super::NO_PARQUET;
 use super::element::whole;
 use super::lines::Lines;
-#[cfg(feature = "parquet")]
-use super::parquet;
-use super::source::{Format, Source};
-use super::{npy, npz, safetensors, shown};
-
-/// Reads the labels in a file: a vector of whole numbers or of names.
-///
-/// A `.npy` file holds `[batch]` or `[batch, 1]` of integers, of floats that are whole, of booleans
-/// or of strings; a `.npz` or `.safetensors` file one such array among others, or the one named
-/// behind a colon, `file.npz:name`; a table or text file one label a line, below a header or not,
-/// and in a .csv or .tsv file beside an index or under the name `label`. Names are numbered from 0
-/// in sorted order.
-///
-/// # Errors
-///
-/// If the file cannot be read or holds something else; the error names the file.
-pub(crate) fn read_labels(path: &Path) -> Result<Vec<i64>> {
-    let (path, name) = split_name(path);
-    let read = || -> Result<Vec<i64>> {
-        let source = Source::open(&path)?;
-        match source.format {
-            Format::Npy => npy::read_labels(source),
-            Format::Npz => npz::read_labels(source, name.as_deref()),
-            Format::Safetensors => safetensors::read_labels(source, name.as_deref()),
-            #[cfg(feature = "parquet")]
-            Format::Parquet => parquet::read_labels(source, name.as_deref()),
-            #[cfg(not(feature = "parquet"))]
-            Format::Parquet => bail!(NO_PARQUET),
-            Format::Table => {
-                let ending = path.to_string_lossy().to_ascii_lowercase();
-                let ending = ending.strip_suffix(".gz").unwrap_or(&ending);
-                table(source, ending.ends_with(".csv") || ending.ends_with(".tsv"))
-            }
-            Format::JsonLines | Format::Json => {
-                bail!(
-                    "labels are read from .npy, .npz, .safetensors, .parquet, .csv, .tsv and .txt files"
-                )
-            }
-        }
-    };
-    let labels = read().with_context(|| shown(&path.display().to_string()))?;
-    ensure!(
-        !labels.is_empty(),
-        "{}: expected labels, found none",
-        shown(&path.display().to_string())
-    );
-    Ok(labels)
-}
-
-/// The file that [`read_labels`] reads for this path.
-pub(crate) fn labels_file(path: &Path) -> PathBuf {
-    split_name(path).0
-}
-
-/// The file and the array of `file.npz:name`.
-fn split_name(path: &Path) -> (PathBuf, Option<String>) {
-    let text = path.to_string_lossy();
-    if let Some((file, name)) = text.rsplit_once(':')
-        && !path.exists()
-        && Format::of_path(Path::new(file)).is_some_and(Format::has_names)
-    {
-        return (PathBuf::from(file), Some(name.to_owned()));
-    }
-    (path.to_owned(), None)
-}
+use super::source::Source;
 
 /// The one to read of the arrays of a file: that of the name wanted, or the only vector of
 /// integers, or of several the one called labels.
@@ -123,7 +56,7 @@ pub(super) fn numbered(names: Vec<String>) -> Vec<i64> {
 }
 
 /// The labels of a text, one a line; in a table of several columns the one that holds them.
-fn table(source: Source, has_columns: bool) -> Result<Vec<i64>> {
+pub(super) fn read_text(source: Source, has_columns: bool) -> Result<Vec<i64>> {
     let mut lines = Lines::new(source.reader)?;
     let mut records = Vec::new();
     while let Some((line, record)) = lines.record()? {
@@ -252,7 +185,7 @@ mod tests {
         let folder = TempDir::new()?;
         let path = folder.path().join(name);
         fs::write(&path, text)?;
-        read_labels(&path)
+        crate::files::read_labels(&path)
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::TensorData;
@@ -24,8 +24,6 @@ use fullrank_files::note;
 
 use element::{Element, Number};
 use source::{Format, Source};
-
-pub(crate) use labels::{labels_file, read_labels};
 
 /// What takes the rows of a matrix as they are read.
 pub(crate) trait Sink {
@@ -73,7 +71,68 @@ pub(crate) fn stream(path: &Path, tensor: Option<&str>, sink: &mut dyn Sink) -> 
     }
 }
 
-/// Why there is no matrix of a .parquet file.
+/// Reads the labels in a file: a vector of whole numbers or of names.
+///
+/// A `.npy` file holds `[batch]` or `[batch, 1]` of integers, of floats that are whole, of booleans
+/// or of strings; a `.npz` or `.safetensors` file one such array among others, or the one named
+/// behind a colon, `file.npz:name`; a table or text file one label a line, below a header or not,
+/// and in a .csv or .tsv file beside an index or under the name `label`. Names are numbered from 0
+/// in sorted order.
+///
+/// # Errors
+///
+/// If the file cannot be read or holds something else; the error names the file.
+pub(crate) fn read_labels(path: &Path) -> Result<Vec<i64>> {
+    let (path, name) = split_name(path);
+    let read = || -> Result<Vec<i64>> {
+        let source = Source::open(&path)?;
+        match source.format {
+            Format::Npy => npy::read_labels(source),
+            Format::Npz => npz::read_labels(source, name.as_deref()),
+            Format::Safetensors => safetensors::read_labels(source, name.as_deref()),
+            #[cfg(feature = "parquet")]
+            Format::Parquet => parquet::read_labels(source, name.as_deref()),
+            #[cfg(not(feature = "parquet"))]
+            Format::Parquet => bail!(NO_PARQUET),
+            Format::Table => {
+                let ending = path.to_string_lossy().to_ascii_lowercase();
+                let ending = ending.strip_suffix(".gz").unwrap_or(&ending);
+                labels::read_text(source, ending.ends_with(".csv") || ending.ends_with(".tsv"))
+            }
+            Format::JsonLines | Format::Json => {
+                bail!(
+                    "labels are read from .npy, .npz, .safetensors, .parquet, .csv, .tsv and .txt files"
+                )
+            }
+        }
+    };
+    let labels = read().with_context(|| shown(&path.display().to_string()))?;
+    ensure!(
+        !labels.is_empty(),
+        "{}: expected labels, found none (in a text, lines that begin with # are comments)",
+        shown(&path.display().to_string())
+    );
+    Ok(labels)
+}
+
+/// The file that [`read_labels`] reads for this path.
+pub(crate) fn labels_file(path: &Path) -> PathBuf {
+    split_name(path).0
+}
+
+/// The file and the array of `file.npz:name`.
+fn split_name(path: &Path) -> (PathBuf, Option<String>) {
+    let text = path.to_string_lossy();
+    if let Some((file, name)) = text.rsplit_once(':')
+        && !path.exists()
+        && Format::of_path(Path::new(file)).is_some_and(Format::has_names)
+    {
+        return (PathBuf::from(file), Some(name.to_owned()));
+    }
+    (path.to_owned(), None)
+}
+
+/// Why nothing is read of a .parquet file.
 #[cfg(not(feature = "parquet"))]
 const NO_PARQUET: &str =
     "this build does not read .parquet: install it with --features parquet, or write .npy";

@@ -75,7 +75,7 @@ impl Format {
             Self::Parquet
         } else if bytes.get(8) == Some(&b'{') && bytes[..8].contains(&0) {
             Self::Safetensors
-        } else if text.starts_with(b"[[") {
+        } else if is_list_of_rows(text) {
             Self::Json
         } else if text.starts_with(b"[") || text.starts_with(b"{") {
             Self::JsonLines
@@ -88,6 +88,17 @@ impl Format {
     pub(super) fn has_names(self) -> bool {
         !matches!(self, Self::Npy | Self::Table)
     }
+}
+
+/// Whether a JSON text is one list of rows, on a line or laid out over many, and no row a line.
+fn is_list_of_rows(text: &[u8]) -> bool {
+    let Some(inner) = text.strip_prefix(b"[") else {
+        return false;
+    };
+    inner.starts_with(b"\n")
+        || inner.starts_with(b"\r")
+        || inner.trim_ascii_start().starts_with(b"[")
+        || inner.trim_ascii_start().starts_with(b"{")
 }
 
 impl Source {
@@ -187,6 +198,8 @@ mod tests {
             (b" [1, 2]\n[3, 4]", Format::JsonLines),
             (b"{\"e\": [1]}", Format::JsonLines),
             (b"[[1, 2], [3, 4]]", Format::Json),
+            (b"[\n  [\n    1,\n    2\n  ]\n]", Format::Json),
+            (b"[ {\"e\": [1]} ]", Format::Json),
             (b"1,2\n", Format::Table),
             (b"", Format::Table),
         ] {
