@@ -167,7 +167,7 @@ impl SvMaxConfig {
 ///
 /// Directions with singular values well above `delta` are pushed alike, by `1 / r`, the small ones as
 /// hard as the large: that is what revives them. (To 0.6% on the device; on the host for `r > 64` to
-/// 1.5%.) One far below `delta`, where rounding noise decides on the
+/// 2%.) One far below `delta`, where rounding noise decides on the
 /// singular vectors, gets `s / (delta r)`.
 ///
 /// On the host the same input gives the same bits, whatever the number of threads.

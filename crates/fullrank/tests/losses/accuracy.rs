@@ -138,7 +138,7 @@ fn collapsed_and_nearly() {
         .collect();
     let large = clusters((512, 256), 0, 1, 1e-5, false);
     batches.push(("one, 1e-5".into(), large));
-    check_collapsed(batches);
+    check_collapsed(batches, 0.985);
 }
 
 /// The same at six seeds, larger shapes among them.
@@ -155,7 +155,7 @@ fn collapsed_at_six_seeds() {
             (512, 256),
             (512, 512),
         ] {
-            check_collapsed(collapsed(shape, 1000 * seed));
+            check_collapsed(collapsed(shape, 1000 * seed), 0.98);
         }
     }
 }
@@ -195,7 +195,7 @@ fn collapsed(shape: (usize, usize), seed: u64) -> Vec<(String, Matrix)> {
 
 /// The value to 1e-3 of the exact one, on the host to 2e-4, no push above 1.001 / r, and all well above the
 /// smoothing alike.
-fn check_collapsed(batches: Vec<(String, Matrix)>) {
+fn check_collapsed(batches: Vec<(String, Matrix)>, alike: f64) {
     for (what, e) in batches {
         let (rows, dims) = (e.rows, e.dims);
         if !on_host() && rows * dims > 10_000 {
@@ -219,7 +219,7 @@ fn check_collapsed(batches: Vec<(String, Matrix)>) {
                 let delta = share * (rows as f64).sqrt() / r;
                 let above = exact.iter().filter(|s| **s > 30.0 * delta).count();
                 let least = pushes[above - 1];
-                assert!(least > 0.985, "{what}: {above} pushed by {least}");
+                assert!(least > alike, "{what}: {above} pushed by {least}");
             }
         }
     }
