@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use burn::tensor::Device;
 use datasets::ImageSet;
 use fullrank_files::npy::read_matrix;
 use fullrank_report::plots::{Palette, Series, Term};
@@ -56,8 +55,6 @@ pub struct Findings<'a, S: Study> {
     pub study: &'a S,
     /// On what.
     pub data: &'a S::Data,
-    /// Where.
-    pub device: &'a Device,
     /// What came of it.
     pub entries: &'a [EntryOf<S>],
 }
@@ -131,7 +128,7 @@ impl<'a, S: Study> Findings<'a, S> {
             .collect()
     }
 
-    /// `, mean ± ...` if there are several seeds.
+    /// What `±` means, behind `lead`, if there are several seeds.
     pub fn spread(&self, lead: &str) -> String {
         match self.study.seeds().len() {
             1 => String::new(),

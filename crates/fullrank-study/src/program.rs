@@ -39,7 +39,7 @@ pub fn program<S: Study>(
     show(&format!("{data}; results in {folder}\n"));
     match run.execute(&data, &device, args.display(), &stop)? {
         Some(entries) => {
-            let table = run.report(&data, &device, &entries)?;
+            let table = run.report(&data, &entries)?;
             show(&format!(
                 "\n{table}\nReport (report.html) and all else: {folder}\n"
             ));

@@ -11,6 +11,7 @@ use fullrank_files::{FileError, read_json, write_json, write_whole};
 use fullrank_report::{Report, plots};
 use fullrank_train::session::progress::show;
 use fullrank_train::session::{Display, Stop, history};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::column::table;
@@ -171,6 +172,7 @@ impl<S: Study> Run<S> {
             seed,
             data,
             device,
+            run: &self.directory,
             folder,
             training_seconds,
         };
@@ -200,18 +202,12 @@ impl<S: Study> Run<S> {
     /// # Errors
     ///
     /// If a file cannot be written, or one of the run's own cannot be read.
-    pub fn report(
-        &self,
-        data: &S::Data,
-        device: &Device,
-        entries: &[EntryOf<S>],
-    ) -> Result<String> {
+    pub fn report(&self, data: &S::Data, entries: &[EntryOf<S>]) -> Result<String> {
         let study = &self.study;
         let findings = Findings {
             directory: &self.directory,
             study,
             data,
-            device,
             entries,
         };
         let file = |name: &str| self.directory.join(name);
@@ -256,7 +252,7 @@ fn results<S: Study>(entries: &[EntryOf<S>]) -> Result<Value> {
 }
 
 /// What an earlier call measured.
-fn finished<C: Case, E: serde::de::DeserializeOwned>(
+fn finished<C: Case, E: DeserializeOwned>(
     subject: Subject<C>,
     folder: &Path,
 ) -> Result<Option<Measured<E>>, FileError> {

@@ -36,6 +36,8 @@ pub trait Study: Clone + Debug + Serialize {
     const TITLE: &'static str;
     /// What `metrics.csv` calls a case.
     const CASE: &'static str = "training";
+    /// The file that [`save`](Self::save) writes last: where it is, a training is complete.
+    const COMPLETE: &'static str;
     /// Whether the raw pixels and the untrained model are measured too.
     const BASELINES: bool = true;
 
@@ -91,30 +93,32 @@ pub trait Study: Clone + Debug + Serialize {
     /// The learning rate over all steps.
     fn rate(&self, case: Self::Case, steps: usize) -> ModuleLrScheduler;
 
-    /// Adds the metrics of a training, burn-train's loss among them.
+    /// The names of the terms of a model's loss.
+    fn term_names(&self, model: &Self::Model) -> Vec<String>;
+
+    /// Adds the metrics of a training, burn-train's loss and those terms among them.
     fn metrics(
         &self,
-        model: &Self::Model,
+        terms: &[String],
         training: SupervisedTraining<Self::Model>,
     ) -> SupervisedTraining<Self::Model>;
 
     /// The metrics on the line of progress.
-    fn shown(&self, model: &Self::Model) -> Vec<Shown>;
+    fn shown(&self, terms: &[String]) -> Vec<Shown>;
 
-    /// Keeps what was trained in the folder of its training; the last file that is written says that it is
-    /// complete.
+    /// Keeps what was trained in the folder of its training, [`COMPLETE`](Self::COMPLETE) last.
     ///
     /// # Errors
     ///
     /// If a file cannot be written.
     fn save(&self, model: &Self::Model, folder: &Path) -> Result<()>;
 
-    /// The model with what [`save`](Self::save) kept, or `None` if the training has not ended.
+    /// The model with what [`save`](Self::save) kept.
     ///
     /// # Errors
     ///
     /// If a file cannot be read, or is of another model.
-    fn restore(&self, model: Self::Model, folder: &Path) -> Result<Option<Self::Model>>;
+    fn restore(&self, model: Self::Model, folder: &Path) -> Result<Self::Model>;
 
     /// Measures a model, off autodiff, or the pixels where there is none.
     ///
@@ -162,7 +166,9 @@ pub struct Measuring<'a, S: Study> {
     pub data: &'a S::Data,
     /// Where to compute.
     pub device: &'a Device,
-    /// Where files about it go.
+    /// The folder of the run.
+    pub run: &'a Path,
+    /// Where files about the subject go.
     pub folder: &'a Path,
     /// The seconds that the training took.
     pub training_seconds: Option<f64>,

@@ -44,6 +44,7 @@ impl<S: Study> Training<'_, S> {
         let (study, folder) = (self.study, &self.directory);
         fs::create_dir_all(folder).map_err(FileError::write(folder))?;
         let model = self.model(&self.device.clone().autodiff());
+        let terms = study.term_names(&model);
         let title = self.case.title();
         let session = Session {
             directory: folder,
@@ -54,10 +55,11 @@ impl<S: Study> Training<'_, S> {
             epochs: study.epochs(),
             patience: study.patience(),
             display: self.display,
-            shown: study.shown(&model),
+            shown: study.shown(&terms),
             stop: self.stop,
         };
-        if let Some(model) = study.restore(self.model(self.device), folder)? {
+        if folder.join(S::COMPLETE).exists() {
+            let model = study.restore(self.model(self.device), folder)?;
             return Ok(Some(Trained {
                 model: model.valid(),
                 rows: session.rows()?,
@@ -66,9 +68,8 @@ impl<S: Study> Training<'_, S> {
         let (train, valid, steps) = study.loaders(self, session.first_epoch()?);
         let rate = study.rate(self.case, steps * study.epochs());
         let learner = Learner::new(model, study.optimizer(self.case).init(), rate);
-        let of = self.model(self.device);
         let trained = session.train(learner, (train, valid), steps, |training| {
-            study.metrics(&of, training)
+            study.metrics(&terms, training)
         })?;
         if let Some(trained) = &trained {
             study.save(&trained.model, folder)?;

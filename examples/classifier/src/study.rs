@@ -70,6 +70,7 @@ impl Study for RunConfig {
     type Evaluation = Evaluation;
 
     const TITLE: &'static str = "A regularizer at the penultimate layer";
+    const COMPLETE: &'static str = CLASSIFIER;
     const BASELINES: bool = false;
 
     fn from_json(text: &str) -> Result<Self> {
@@ -136,9 +137,17 @@ impl Study for RunConfig {
         rate.init().into()
     }
 
+    fn term_names(&self, model: &Classifier) -> Vec<String> {
+        model
+            .term_names()
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect()
+    }
+
     fn metrics(
         &self,
-        model: &Classifier,
+        terms: &[String],
         training: SupervisedTraining<Classifier>,
     ) -> SupervisedTraining<Classifier> {
         let every = self.spectrum_every;
@@ -151,11 +160,11 @@ impl Study for RunConfig {
                 DeadDimensionsMetric::new().every(every),
             ))
             .metric_valid_numeric(RetrievalMetric::recall_at(1));
-        let terms = model.term_names().iter().map(|&name| TermMetric::new(name));
+        let terms = terms.iter().map(|name| TermMetric::new(name));
         terms.fold(training, |training, term| training.metrics((term,)))
     }
 
-    fn shown(&self, _: &Classifier) -> Vec<Shown> {
+    fn shown(&self, _: &[String]) -> Vec<Shown> {
         let shown = [
             ("Loss", "loss"),
             ("Accuracy", "accuracy"),
@@ -172,10 +181,8 @@ impl Study for RunConfig {
         Ok(weights::save(model.clone(), &folder.join(CLASSIFIER))?)
     }
 
-    fn restore(&self, model: Classifier, folder: &Path) -> Result<Option<Classifier>> {
-        let file = folder.join(CLASSIFIER);
-        let kept = file.exists().then(|| weights::load(model, &file));
-        Ok(kept.transpose()?)
+    fn restore(&self, model: Classifier, folder: &Path) -> Result<Classifier> {
+        Ok(weights::load(model, &folder.join(CLASSIFIER))?)
     }
 
     fn evaluate(

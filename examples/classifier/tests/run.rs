@@ -79,7 +79,7 @@ fn a_run_writes_every_file_and_a_stopped_one_comes_to_the_same() {
     assert!(timeless(&again) == timeless(&entries));
 
     let data = data(&run.study);
-    let text = run.report(&data, &Device::flex(), &resumed).unwrap();
+    let text = run.report(&data, &resumed).unwrap();
     assert!(text.contains("On 40 test images"));
     let (table, _) = text.split_once("\n\n").unwrap();
     assert_eq!(table.lines().count(), 2 + resumed.len());

@@ -42,6 +42,7 @@ impl Study for RunConfig {
     type Evaluation = Evaluation;
 
     const TITLE: &'static str = "Metric learning";
+    const COMPLETE: &'static str = NETWORK;
 
     fn from_json(text: &str) -> Result<Self> {
         Self::from_json(text, None, Self::defaults)
@@ -125,9 +126,17 @@ impl Study for RunConfig {
             .into()
     }
 
+    fn term_names(&self, model: &MetricLearning) -> Vec<String> {
+        model
+            .term_names()
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect()
+    }
+
     fn metrics(
         &self,
-        model: &MetricLearning,
+        terms: &[String],
         training: SupervisedTraining<MetricLearning>,
     ) -> SupervisedTraining<MetricLearning> {
         let every = self.spectrum_every;
@@ -138,21 +147,18 @@ impl Study for RunConfig {
                 EffectiveRankMetric::new().every(every),
             ))
             .metric_valid_numeric(RetrievalMetric::recall_at(1));
-        let terms = model.term_names().iter().map(|&name| TermMetric::new(name));
+        let terms = terms.iter().map(|name| TermMetric::new(name));
         terms.fold(training, |training, term| training.metrics((term,)))
     }
 
-    fn shown(&self, model: &MetricLearning) -> Vec<Shown> {
+    fn shown(&self, terms: &[String]) -> Vec<Shown> {
         let metrics = [
             ("Loss", "loss"),
             ("Mean singular value", "s_mu"),
             ("Effective rank", "rank"),
         ];
         let metrics = metrics.map(|(metric, title)| Shown::new(metric, title));
-        let terms = model
-            .term_names()
-            .iter()
-            .map(|&name| Shown::new(name, name));
+        let terms = terms.iter().map(|name| Shown::new(name, name));
         let recall = Shown::of_validation("Recall@1", "test R@1");
         metrics.into_iter().chain(terms).chain([recall]).collect()
     }
@@ -164,13 +170,9 @@ impl Study for RunConfig {
         )?)
     }
 
-    fn restore(&self, mut model: MetricLearning, folder: &Path) -> Result<Option<MetricLearning>> {
-        let file = folder.join(NETWORK);
-        if !file.exists() {
-            return Ok(None);
-        }
-        model.embedder = weights::load(model.embedder, &file)?;
-        Ok(Some(model))
+    fn restore(&self, mut model: MetricLearning, folder: &Path) -> Result<MetricLearning> {
+        model.embedder = weights::load(model.embedder, &folder.join(NETWORK))?;
+        Ok(model)
     }
 
     fn evaluate(

@@ -88,7 +88,7 @@ fn a_run_writes_every_file() {
     drop(run);
     let run = Run::<RunConfig>::open(folder.path(), None).unwrap();
     let entries = execute(&run, &data, &Stop::new()).unwrap();
-    let text = run.report(&data, &Device::flex(), &entries).unwrap();
+    let text = run.report(&data, &entries).unwrap();
     let (table, legend) = text.split_once("\n\n").unwrap();
 
     assert_eq!(table.lines().count(), 2 + 4);
@@ -161,7 +161,7 @@ fn a_run_writes_every_file() {
     drop(run);
     let run = Run::<RunConfig>::open(folder.path(), Some("run-1")).unwrap();
     let again = execute(&run, &data, &Stop::new()).unwrap();
-    let again = run.report(&data, &Device::flex(), &again);
+    let again = run.report(&data, &again);
     assert_eq!(again.unwrap(), text);
     let error = Run::start(folder.path(), Some("run-1"), config).unwrap_err();
     assert!(error.to_string().contains("--resume"), "{error}");

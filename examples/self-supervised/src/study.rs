@@ -56,6 +56,7 @@ impl Study for RunConfig {
     type Evaluation = Evaluation;
 
     const TITLE: &'static str = "Self-supervised training";
+    const COMPLETE: &'static str = ENCODER;
     const CASE: &'static str = "method";
 
     fn from_json(text: &str) -> Result<Self> {
@@ -132,9 +133,13 @@ impl Study for RunConfig {
             .into()
     }
 
+    fn term_names(&self, model: &SelfSupervised) -> Vec<String> {
+        model.objective().term_names()
+    }
+
     fn metrics(
         &self,
-        model: &SelfSupervised,
+        terms: &[String],
         training: SupervisedTraining<SelfSupervised>,
     ) -> SupervisedTraining<SelfSupervised> {
         let every = self.spectrum_every;
@@ -144,12 +149,11 @@ impl Study for RunConfig {
             EffectiveRankMetric::new().every(every),
             MeanStdMetric::new(),
         ));
-        let names = model.objective().term_names();
-        let terms = names.iter().map(|name| TermMetric::new(name));
+        let terms = terms.iter().map(|name| TermMetric::new(name));
         terms.fold(training, |training, term| training.metrics((term,)))
     }
 
-    fn shown(&self, model: &SelfSupervised) -> Vec<Shown> {
+    fn shown(&self, terms: &[String]) -> Vec<Shown> {
         let metrics = [
             ("Loss", "loss"),
             ("Mean singular value", "s_mu"),
@@ -157,7 +161,6 @@ impl Study for RunConfig {
             ("Mean std", "std"),
         ];
         let metrics = metrics.map(|(metric, title)| Shown::new(metric, title));
-        let terms = model.objective().term_names();
         let terms = terms.iter().map(|name| Shown::new(name, name));
         metrics.into_iter().chain(terms).collect()
     }
@@ -168,13 +171,10 @@ impl Study for RunConfig {
         Ok(())
     }
 
-    fn restore(&self, mut model: SelfSupervised, folder: &Path) -> Result<Option<SelfSupervised>> {
-        if !folder.join(ENCODER).exists() {
-            return Ok(None);
-        }
+    fn restore(&self, mut model: SelfSupervised, folder: &Path) -> Result<SelfSupervised> {
         model.encoder = weights::load(model.encoder, &folder.join(ENCODER))?;
         model.expander = weights::load(model.expander, &folder.join(EXPANDER))?;
-        Ok(Some(model))
+        Ok(model)
     }
 
     fn evaluate(
@@ -184,8 +184,7 @@ impl Study for RunConfig {
     ) -> Result<Evaluation> {
         let (data, device, folder) = (measuring.data, measuring.device, measuring.folder);
         let Some(model) = model else {
-            let run = folder.parent().unwrap_or(folder);
-            write_labels(&run.join(LABELS), data.test.labels())?;
+            write_labels(&measuring.run.join(LABELS), data.test.labels())?;
             return Ok(evaluate_pixels(self, data, device));
         };
         let (mut evaluation, features) = evaluate(self, &model, data, device);

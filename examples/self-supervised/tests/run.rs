@@ -40,7 +40,7 @@ fn a_run_writes_every_file() {
     drop(run);
     let run = Run::<RunConfig>::open(folder.path(), None).unwrap();
     let entries = execute(&run, &Stop::new()).unwrap();
-    let text = run.report(&data, &device, &entries).unwrap();
+    let text = run.report(&data, &entries).unwrap();
     let (table, legend) = text.split_once("\n\n").unwrap();
 
     assert_eq!(table.lines().count(), 2 + 2 + METHODS.len());
@@ -123,7 +123,7 @@ fn a_run_writes_every_file() {
     drop(run);
     let run = Run::<RunConfig>::open(folder.path(), Some("run-1")).unwrap();
     let again = execute(&run, &Stop::new()).unwrap();
-    assert_eq!(run.report(&data, &device, &again).unwrap(), text);
+    assert_eq!(run.report(&data, &again).unwrap(), text);
     assert_eq!(fs::read_to_string(file("report.html")).unwrap(), page);
     // A folder that holds a run is not overwritten.
     let error = Run::start(folder.path(), Some("run-1"), run.study.clone()).unwrap_err();
