@@ -840,7 +840,9 @@ fn figures_agree_with_numpy() {
         eprintln!("skipped: {python} has no numpy");
         return;
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/numpy_reference.py");
+    // At run time: a target directory may serve several checkouts.
+    let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    let script = &format!("{package}/tests/numpy_reference.py");
     let files = Files::new();
     let offset = |entries: Vec<f64>, by: f64| entries.into_iter().map(|x| x + by).collect();
     let scaled = |entries: Vec<f64>, dims: usize, scale: fn(usize) -> f64| {

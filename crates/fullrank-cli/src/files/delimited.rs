@@ -287,6 +287,7 @@ impl Layout {
         layout.check_commas(body)?;
         layout.read_header(first, body, records[0].0)?;
         layout.read_index(if layout.header { Some(first) } else { None }, &fields)?;
+        layout.notes.extend(layout.doubt_commas(&fields));
         Ok(layout)
     }
 
@@ -364,6 +365,21 @@ impl Layout {
             );
         }
         Ok(())
+    }
+
+    /// What to say of two whole numbers a line, which may be one with a decimal comma.
+    fn doubt_commas(&self, fields: &[Vec<Cow<'_, str>>]) -> Option<String> {
+        let mut all = fields.iter().skip(usize::from(self.header)).flatten();
+        let doubtful = self.dialect == Dialect::new(',')
+            && self.width == 2
+            && self.index.is_none()
+            && !self.header
+            && all.all(|field| is_whole(field));
+        doubtful.then(|| {
+            "two columns of whole numbers: if each line is one number with a decimal comma, write \
+             decimal points"
+                .to_owned()
+        })
     }
 
     /// Whether the first column is an index.
@@ -769,7 +785,11 @@ mod tests {
         // Whole numbers all over: no column is told from the others.
         let (numbers, dims, notes) = read("0,1\n1,0\n2,5\n").unwrap();
         assert_eq!((numbers, dims), (vec![0.0, 1.0, 1.0, 0.0, 2.0, 5.0], 2));
-        assert!(notes.is_empty(), "{notes:?}");
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].starts_with("two columns of whole numbers"));
+        // Three can be no numbers with decimal commas.
+        let (_, dims, notes) = read("0,1,4\n1,0,4\n2,5,4\n").unwrap();
+        assert_eq!((dims, notes), (3, Vec::new()));
     }
 
     #[test]
@@ -790,6 +810,17 @@ mod tests {
               first line)"
             ]
         );
+        let (numbers, dims, notes) = read("0,5\n1,25\n3,7\n").unwrap();
+        assert_eq!((numbers.len(), dims), (6, 2));
+        assert_eq!(
+            notes,
+            [
+                "two columns of whole numbers: if each line is one number with a decimal comma, \
+              write decimal points"
+            ]
+        );
+        let (_, _, notes) = read("0,5\n1.5,25\n3,7\n").unwrap();
+        assert_eq!(notes, [""; 0]);
     }
 
     #[test]
