@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod agreement;
 mod column;
 pub mod configuration;
 pub mod data;
@@ -23,4 +24,4 @@ pub use measured::{Case, Entry, Measured, Subject};
 pub use program::program;
 pub use run::Run;
 pub use study::{Measuring, Study};
-pub use training::Training;
+pub use training::{StepOutputOf, Training, host, initial};

@@ -1,23 +1,28 @@
 //! The program around a run.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use burn::tensor::Device;
 use fullrank_cli::exit::print;
-use fullrank_train::session::Stop;
 use fullrank_train::session::progress::show;
+use fullrank_train::session::{Display, Stop};
 
+use crate::agreement::{Agreement, largest};
 use crate::configuration;
+use crate::measured::Case;
 use crate::run::Run;
 use crate::run_args::RunArgs;
 use crate::study::Study;
+use crate::training::Training;
 
 /// Starts the run that `configured` describes, or continues one, and tells how it went: exit code 0 at the end,
 /// and 130 if Ctrl-C stopped it, with how to continue.
 ///
 /// # Errors
 ///
-/// Those of [`Run`].
+/// Those of [`Run`]; with `--check`, if the device differs from the CPU.
 pub fn program<S: Study>(
     args: &RunArgs,
     resume: bool,
@@ -28,6 +33,9 @@ pub fn program<S: Study>(
         return Ok(ExitCode::SUCCESS);
     }
     let device = args.device.device()?;
+    if args.check {
+        return check(&configured()?, &device);
+    }
     let name = args.name.as_deref();
     let run = match resume {
         true => Run::open(&args.runs, name)?,
@@ -50,4 +58,47 @@ pub fn program<S: Study>(
             Ok(ExitCode::from(130))
         }
     }
+}
+
+/// The steps of `--check`.
+const CHECKED: usize = 5;
+
+/// What `--check` calls agreement: a wrong kernel differs by more, and rounding in f32 by less.
+const TOLERANCE: f64 = 0.01;
+
+/// Tells how far the first steps of each training on the device are from those on the CPU.
+fn check<S: Study>(study: &S, device: &Device) -> Result<ExitCode> {
+    let data = study.data()?;
+    study.check(&data)?;
+    show(&format!(
+        "{CHECKED} steps of each training on the device and on the CPU: the largest differences, as shares\n"
+    ));
+    let mut worst = 0.0_f64;
+    for case in study.cases() {
+        let training = Training {
+            study,
+            case,
+            seed: study.seeds()[0],
+            data: &data,
+            device,
+            directory: PathBuf::new(),
+            display: Display::Compact,
+            stop: &Stop::new(),
+        };
+        let agreement = Agreement::measure(&training, CHECKED)?;
+        let [first, last] = agreement.seconds;
+        show(&format!(
+            "{}: {agreement}; first step {first:.1} s, last {last:.3} s\n",
+            case.title()
+        ));
+        worst = largest([worst, agreement.worst()].into_iter());
+    }
+    ensure!(
+        worst <= TOLERANCE,
+        "losses or optimizer differ from the CPU's by {worst:.0e}, more than rounding does ({TOLERANCE})"
+    );
+    show(&format!(
+        "The device computes what the CPU does, to {worst:.0e}.\n"
+    ));
+    Ok(ExitCode::SUCCESS)
 }

@@ -21,7 +21,7 @@ use crate::folder;
 use crate::lock::RunLock;
 use crate::measured::{Case, Measured, Subject};
 use crate::study::{Measuring, Study};
-use crate::training::Training;
+use crate::training::{Training, initial};
 
 /// A folder of results and the study that they come from.
 #[derive(Clone, Debug)]
@@ -161,7 +161,7 @@ impl<S: Study> Run<S> {
             (Subject::Untrained, Some(seed)) => {
                 let cases = study.cases();
                 let case = *cases.first().context("a study has cases")?;
-                let model = study.model(case, seed, data, device);
+                let model = initial(study, case, seed, data, device);
                 (Some(model.valid()), None, Vec::new())
             }
             _ => (None, None, Vec::new()),

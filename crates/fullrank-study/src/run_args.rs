@@ -28,6 +28,11 @@ pub struct RunArgs {
     #[arg(long)]
     pub print_config: bool,
 
+    /// Take five steps of each training on the device and on the CPU, say how far they differ, and exit: what to
+    /// run first on a new GPU
+    #[arg(long)]
+    pub check: bool,
+
     /// Show each training in burn-train's dashboard, if standard output is a terminal
     #[arg(long)]
     pub dashboard: bool,

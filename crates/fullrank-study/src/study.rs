@@ -6,8 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::Device;
-use burn::train::{LearnerModel, SupervisedTraining, TrainLoader, ValidLoader};
+use burn::train::metric::{Adaptor, LossInput};
+use burn::train::{LearnerModel, SupervisedTraining, TrainLoader, TrainStep, ValidLoader};
 use fullrank_report::Report;
+use fullrank_train::metrics::TermsInput;
 use fullrank_train::optimizer::OptimizerConfig;
 use fullrank_train::session::progress::Shown;
 use serde::Serialize;
@@ -27,8 +29,8 @@ pub trait Study: Clone + Debug + Serialize {
     type Data: fmt::Display;
     /// What one training is about.
     type Case: Case;
-    /// What is trained.
-    type Model: LearnerModel;
+    /// What is trained; a step hands on its loss and the terms of it.
+    type Model: LearnerModel + TrainStep<Output: Adaptor<LossInput> + Adaptor<TermsInput>>;
     /// What is measured on a trained model, or on a baseline.
     type Evaluation: Clone + Serialize + DeserializeOwned + 'static;
 
@@ -76,9 +78,8 @@ pub trait Study: Clone + Debug + Serialize {
         None
     }
 
-    /// The model with its initial weights, which depend on the seed and, beside the architecture, on nothing else.
-    fn model(&self, case: Self::Case, seed: u64, data: &Self::Data, device: &Device)
-    -> Self::Model;
+    /// The model before its training, as Burn initializes it on a device: [`initial`](crate::initial) sees to the seed.
+    fn model(&self, case: Self::Case, data: &Self::Data, device: &Device) -> Self::Model;
 
     /// The loaders of a training from the epoch `first`, counted from 1, and the steps of an epoch.
     fn loaders(

@@ -1,14 +1,16 @@
 //! One training of a study, from its last checkpoint if there is one.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::module::Module;
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
-use burn::train::Learner;
+use burn::train::{Learner, TrainStep};
 use fullrank_files::FileError;
-use fullrank_train::session::{Display, Session, Stop, Trained};
+use fullrank_train::session::{Display, Session, Stop, Trained, weights};
 
 use crate::measured::Case;
 use crate::study::Study;
@@ -79,6 +81,65 @@ impl<S: Study> Training<'_, S> {
 
     /// The model with its initial weights.
     pub fn model(&self, device: &Device) -> S::Model {
-        self.study.model(self.case, self.seed, self.data, device)
+        initial(self.study, self.case, self.seed, self.data, device)
     }
+
+    /// Takes the first `count` steps from `model`, on its device and without any file. `observe` sees the number of
+    /// steps taken and the model, before the first step and behind each, with what the step put out; it says whether
+    /// to go on. Returns the model and its optimizer.
+    ///
+    /// # Errors
+    ///
+    /// If a batch cannot be read or there is none, and those of `observe`.
+    pub fn steps(
+        &self,
+        model: S::Model,
+        count: usize,
+        mut observe: impl FnMut(usize, &S::Model, Option<&StepOutputOf<S>>) -> Result<ControlFlow<()>>,
+    ) -> Result<(S::Model, ModuleOptimizer)> {
+        let (study, mut model) = (self.study, model);
+        let (loader, _, steps) = study.loaders(self, 1);
+        let loader = loader.to_device(&self.device.clone().autodiff());
+        let mut batches = loader.iter();
+        let mut optimizer = study.optimizer(self.case).init();
+        let mut rate = study.rate(self.case, steps * study.epochs());
+        let mut flow = observe(0, &model, None)?;
+        for step in 1..=count {
+            if flow.is_break() {
+                break;
+            }
+            let batch = match batches.next() {
+                Some(batch) => batch?,
+                None => {
+                    batches = loader.iter();
+                    batches.next().context("the loader has no batch")??
+                }
+            };
+            let output = TrainStep::step(&model, batch);
+            model = model.optimize(&mut optimizer, rate.step(), output.grads);
+            flow = observe(step, &model, Some(&output.item))?;
+        }
+        Ok((model, optimizer))
+    }
+}
+
+/// What a training step of a study puts out.
+pub type StepOutputOf<S> = <<S as Study>::Model as TrainStep>::Output;
+
+/// The device that initial weights are drawn on, whatever the training runs on, and that another is compared with.
+pub fn host() -> Device {
+    Device::flex()
+}
+
+/// The model of a study with its initial weights on `device`: they depend on the seed and the architecture alone.
+pub fn initial<S: Study>(
+    study: &S,
+    case: S::Case,
+    seed: u64,
+    data: &S::Data,
+    device: &Device,
+) -> S::Model {
+    weights::seeded(seed, &host(), device, |device| {
+        study.model(case, data, device)
+    })
 }

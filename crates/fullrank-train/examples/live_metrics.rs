@@ -20,8 +20,8 @@ use burn::train::metric::LossMetric;
 use burn::train::{InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep};
 use fullrank::{AnyRegularizer, Regularizer, RegularizerConfig, SvMaxConfig};
 use fullrank_train::metrics::{
-    DeadDimensionsMetric, EffectiveRankMetric, EmbeddingInput, MeanSingularValueMetric, StepOutput,
-    TermMetric,
+    DeadDimensionsMetric, EffectiveRankMetric, EmbeddingInput, MeanSingularValueMetric, MetricExt,
+    StepOutput, TermMetric,
 };
 
 /// Numbers between 0 and 1 whose squares are to be learned.

@@ -3,6 +3,8 @@
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
+use burn::store::RecordError;
+use burn::tensor::TensorData;
 use fullrank::HyperParameterError;
 use fullrank::internals::require;
 use serde::{Deserialize, Serialize};
@@ -221,6 +223,22 @@ fn check_decay(optimizer: &str, weight_decay: f32) -> Result<(), HyperParameterE
     require(weight_decay >= 0.0 && weight_decay.is_finite(), || {
         format!("{optimizer} weight decay must be at least 0 and finite, got {weight_decay}")
     })
+}
+
+/// The tensors of an optimizer's state, such as its momenta, one after the other in the order of their parameters'
+/// numbers.
+///
+/// # Errors
+///
+/// If Burn cannot write its own record.
+pub fn state_values(optimizer: &ModuleOptimizer) -> Result<Vec<f64>, RecordError> {
+    let bytes = optimizer.to_record().into_bytes()?;
+    let mut values = Vec::new();
+    for tensor in burn_pack::Reader::from_bytes(bytes)?.into_tensors()? {
+        let (_, dtype, shape, _, bytes) = tensor.into_parts()?;
+        values.extend(TensorData::from_bytes(bytes, shape, dtype).iter::<f64>());
+    }
+    Ok(values)
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ pub struct Args {
     /// --name does not say which
     #[arg(long, conflicts_with_all = [
         "methods", "per_class", "seeds", "validation", "data", "data_dir", "width", "epochs",
-        "config", "print_config",
+        "config", "print_config", "check",
     ])]
     pub resume: bool,
 }

@@ -39,6 +39,9 @@ pub struct RunConfig {
     pub learning_rate: f64,
     /// What each method adds.
     pub weights: Weights,
+    /// The loss and its terms are read at the first training step of an epoch and at every N-th after it; on a GPU, 10 or
+    /// more lets it work without waiting. Default: `1`.
+    pub metrics_every: usize,
     /// Compute the live singular values at every `n`-th training step.
     pub spectrum_every: usize,
 }
@@ -104,6 +107,7 @@ impl Default for RunConfig {
                     .with_covariance_weight(0.08),
                 weight_decay: 3.0,
             },
+            metrics_every: 1,
             spectrum_every: 10,
         }
     }
@@ -186,6 +190,7 @@ impl RunConfig {
                 ("epochs", self.epochs),
                 ("steps_per_epoch", self.steps_per_epoch),
                 ("batch_per_class", self.batch_per_class),
+                ("metrics_every", self.metrics_every),
                 ("spectrum_every", self.spectrum_every),
                 ("validation", self.validation.unwrap_or(1)),
             ],

@@ -9,7 +9,6 @@ use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn::train::{ClassificationOutput, InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use fullrank::{AnyRegularizer, Regularizer};
 use fullrank_train::metrics::{EmbeddingInput, TermsInput};
-use fullrank_train::session::weights;
 use fullrank_vision::encoder::Encoder;
 
 use crate::batches::ImageBatch;
@@ -24,24 +23,20 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// A new classifier of images of `channels` channels, whose weights depend on the seed and, beside
-    /// the architecture, on nothing else: all methods start from the same ones.
+    /// A new classifier of images of `channels` channels. All methods draw the same weights.
     pub fn new(
         config: &RunConfig,
         method: Method,
         (channels, classes): (usize, usize),
-        seed: u64,
         device: &Device,
     ) -> Self {
-        weights::seeded(seed, device, || {
-            let encoder = config.encoder.init(channels, device);
-            let head = LinearConfig::new(encoder.features(), classes).init(device);
-            Self {
-                encoder,
-                head,
-                regularizer: config.regularizer(method).map(|config| config.init()),
-            }
-        })
+        let encoder = config.encoder.init(channels, device);
+        let head = LinearConfig::new(encoder.features(), classes).init(device);
+        Self {
+            encoder,
+            head,
+            regularizer: config.regularizer(method).map(|config| config.init()),
+        }
     }
 
     /// The penultimate layer and the logits of images.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::Device;
-use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::metric::AccuracyMetric;
 use burn::train::{SupervisedTraining, TrainLoader, ValidLoader};
 use fullrank_files::npy::write_matrix;
 use fullrank_report::Report;
@@ -16,7 +16,8 @@ use fullrank_study::{
     Case, Column, Findings, Measured, Measuring, Panel, Study, Subject, Training,
 };
 use fullrank_train::metrics::{
-    DeadDimensionsMetric, EffectiveRankMetric, MeanSingularValueMetric, RetrievalMetric, TermMetric,
+    DeadDimensionsMetric, EffectiveRankMetric, MeanSingularValueMetric, MetricExt, RetrievalMetric,
+    with_loss_and_terms,
 };
 use fullrank_train::optimizer::OptimizerConfig;
 use fullrank_train::schedule::WarmupCosineConfig;
@@ -108,9 +109,9 @@ impl Study for RunConfig {
         self.epochs
     }
 
-    fn model(&self, case: FewLabels, seed: u64, data: &Data, device: &Device) -> Classifier {
+    fn model(&self, case: FewLabels, data: &Data, device: &Device) -> Classifier {
         let shape = (data.channels(), data.train.classes().len());
-        Classifier::new(self, case.method, shape, seed, device)
+        Classifier::new(self, case.method, shape, device)
     }
 
     fn loaders(
@@ -150,18 +151,15 @@ impl Study for RunConfig {
         terms: &[String],
         training: SupervisedTraining<Classifier>,
     ) -> SupervisedTraining<Classifier> {
-        let every = self.spectrum_every;
-        let training = training
+        with_loss_and_terms(training, terms, self.metrics_every)
+            .metric_train_numeric(AccuracyMetric::new().every(self.metrics_every))
+            .metric_valid_numeric(AccuracyMetric::new())
             .metrics((
-                LossMetric::new(),
-                AccuracyMetric::new(),
-                MeanSingularValueMetric::new().every(every),
-                EffectiveRankMetric::new().every(every),
-                DeadDimensionsMetric::new().every(every),
+                MeanSingularValueMetric::new().every(self.spectrum_every),
+                EffectiveRankMetric::new().every(self.spectrum_every),
+                DeadDimensionsMetric::new().every(self.spectrum_every),
             ))
-            .metric_valid_numeric(RetrievalMetric::recall_at(1));
-        let terms = terms.iter().map(|name| TermMetric::new(name));
-        terms.fold(training, |training, term| training.metrics((term,)))
+            .metric_valid_numeric(RetrievalMetric::recall_at(1))
     }
 
     fn shown(&self, _: &[String]) -> Vec<Shown> {

@@ -61,7 +61,7 @@ pub struct Args {
     /// --name does not say which
     #[arg(long, conflicts_with_all = [
         "losses", "regularizers", "learning_rates", "seeds", "data", "data_dir", "encoder", "width",
-        "iterations", "config", "print_config",
+        "iterations", "config", "print_config", "check",
     ])]
     pub resume: bool,
 }

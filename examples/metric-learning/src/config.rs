@@ -50,6 +50,9 @@ pub struct RunConfig {
     pub regularizer_settings: RegularizersConfig,
     /// The measurements.
     pub evaluation: EvaluationConfig,
+    /// The loss and its terms are read at the first training step of an epoch and at every N-th after it; on a GPU, 10 or
+    /// more lets it work without waiting. Default: `1`.
+    pub metrics_every: usize,
     /// Compute the live singular values at every `n`-th training step.
     pub spectrum_every: usize,
 }
@@ -315,6 +318,7 @@ impl RunConfig {
                 spread_out: SpreadOutConfig::new(),
             },
             evaluation: EvaluationConfig::new(),
+            metrics_every: 1,
             spectrum_every: 1,
         }
     }
@@ -371,6 +375,7 @@ impl RunConfig {
             &[
                 ("iterations", self.iterations),
                 ("dimensions", self.dimensions),
+                ("metrics_every", self.metrics_every),
                 ("spectrum_every", self.spectrum_every),
             ],
         )?;

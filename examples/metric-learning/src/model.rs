@@ -6,7 +6,6 @@ use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use fullrank::unit_rows;
 use fullrank_train::metrics::{EmbeddingInput, StepOutput, TermsInput};
-use fullrank_train::session::weights::seeded;
 use fullrank_vision::encoder::Encoder;
 
 use crate::batches::ImageBatch;
@@ -23,14 +22,11 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// A new network for images of `channels` channels, whose weights depend on the seed and the architecture
-    /// only.
-    pub fn new(config: &RunConfig, channels: usize, seed: u64, device: &Device) -> Self {
-        seeded(seed, device, || {
-            let encoder = config.encoder.init(channels, device);
-            let head = LinearConfig::new(encoder.features(), config.dimensions).init(device);
-            Self { encoder, head }
-        })
+    /// A new network for images of `channels` channels.
+    pub fn new(config: &RunConfig, channels: usize, device: &Device) -> Self {
+        let encoder = config.encoder.init(channels, device);
+        let head = LinearConfig::new(encoder.features(), config.dimensions).init(device);
+        Self { encoder, head }
     }
 
     /// The embeddings of images before they are divided by their norms.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::Device;
-use burn::train::metric::LossMetric;
 use burn::train::{SupervisedTraining, TrainLoader, ValidLoader};
 use fullrank::Bounds;
 use fullrank_report::Report;
@@ -16,7 +15,7 @@ use fullrank_study::{
     Column, Findings, Measured, Measuring, Panel, Study, Subject, Training, with_neighbours,
 };
 use fullrank_train::metrics::{
-    EffectiveRankMetric, MeanSingularValueMetric, RetrievalMetric, TermMetric,
+    EffectiveRankMetric, MeanSingularValueMetric, MetricExt, RetrievalMetric, with_loss_and_terms,
 };
 use fullrank_train::optimizer::OptimizerConfig;
 use fullrank_train::schedule::ConstantPolynomialConfig;
@@ -84,9 +83,9 @@ impl Study for RunConfig {
         self.iterations / self.validate_every
     }
 
-    fn model(&self, cell: Cell, seed: u64, data: &Data, device: &Device) -> MetricLearning {
+    fn model(&self, cell: Cell, data: &Data, device: &Device) -> MetricLearning {
         let objective = Objective::new(self, cell.loss, cell.regularizer);
-        let embedder = Embedder::new(self, data.channels(), seed, device);
+        let embedder = Embedder::new(self, data.channels(), device);
         MetricLearning::new(embedder, objective)
     }
 
@@ -139,16 +138,12 @@ impl Study for RunConfig {
         terms: &[String],
         training: SupervisedTraining<MetricLearning>,
     ) -> SupervisedTraining<MetricLearning> {
-        let every = self.spectrum_every;
-        let training = training
+        with_loss_and_terms(training, terms, self.metrics_every)
             .metrics((
-                LossMetric::new(),
-                MeanSingularValueMetric::new().every(every),
-                EffectiveRankMetric::new().every(every),
+                MeanSingularValueMetric::new().every(self.spectrum_every),
+                EffectiveRankMetric::new().every(self.spectrum_every),
             ))
-            .metric_valid_numeric(RetrievalMetric::recall_at(1));
-        let terms = terms.iter().map(|name| TermMetric::new(name));
-        terms.fold(training, |training, term| training.metrics((term,)))
+            .metric_valid_numeric(RetrievalMetric::recall_at(1))
     }
 
     fn shown(&self, terms: &[String]) -> Vec<Shown> {

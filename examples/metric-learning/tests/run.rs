@@ -194,7 +194,7 @@ fn exports_hold_what_was_measured() {
     assert_eq!(scores.map_at_r, retrieval.map_at_r);
 
     let device = Device::flex();
-    let mut network = Embedder::new(&run.study, data.channels(), 77, &device);
+    let mut network = Embedder::new(&run.study, data.channels(), &device);
     let mut store = SafetensorsStore::from_file(directory.join(export::NETWORK))
         .skip_enum_variants(true)
         .with_from_adapter(PyTorchToBurnAdapter);

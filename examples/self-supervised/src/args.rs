@@ -77,7 +77,7 @@ pub struct Args {
     /// --name does not say which
     #[arg(long, conflicts_with_all = [
         "methods", "data", "data_dir", "encoder", "width", "epochs", "batch_size",
-        "optimizer", "learning_rate", "seeds", "patience", "config", "print_config",
+        "optimizer", "learning_rate", "seeds", "patience", "config", "print_config", "check",
     ])]
     pub resume: bool,
 }

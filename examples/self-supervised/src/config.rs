@@ -45,6 +45,9 @@ pub struct RunConfig {
     pub objectives: ObjectivesConfig,
     /// The measurements on the frozen encoder.
     pub evaluation: EvaluationConfig,
+    /// The loss and its terms are read at the first training step of an epoch and at every N-th after it; on a GPU, 10 or
+    /// more lets it work without waiting. Default: `1`.
+    pub metrics_every: usize,
     /// Compute the live singular values at every `n`-th training step.
     pub spectrum_every: usize,
 }
@@ -212,6 +215,7 @@ impl RunConfig {
                 neighbours: 20,
                 probe: LinearProbeConfig::new(),
             },
+            metrics_every: 1,
             spectrum_every: 1,
         }
     }
@@ -247,6 +251,7 @@ impl RunConfig {
             &[
                 ("epochs", self.epochs),
                 ("patience", self.patience.unwrap_or(1)),
+                ("metrics_every", self.metrics_every),
                 ("spectrum_every", self.spectrum_every),
                 ("the number of lengths in expander", self.expander.len()),
                 (

@@ -5,7 +5,6 @@ use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use fullrank::TwoViewLoss;
 use fullrank_train::metrics::{EmbeddingInput, StepOutput, TermsInput};
-use fullrank_train::session::weights::seeded;
 use fullrank_vision::encoder::Encoder;
 use fullrank_vision::expander::{Expander, ExpanderConfig};
 use fullrank_vision::loader::ViewBatch;
@@ -26,21 +25,8 @@ pub struct SelfSupervised {
 }
 
 impl SelfSupervised {
-    /// A new model for images of `channels` channels, whose weights depend on the seed and, beside
-    /// the architecture, on nothing else.
-    pub fn new(
-        config: &RunConfig,
-        method: Method,
-        channels: usize,
-        seed: u64,
-        device: &Device,
-    ) -> Self {
-        seeded(seed, device, || {
-            Self::init(config, method, channels, device)
-        })
-    }
-
-    fn init(config: &RunConfig, method: Method, channels: usize, device: &Device) -> Self {
+    /// A new model for images of `channels` channels.
+    pub fn new(config: &RunConfig, method: Method, channels: usize, device: &Device) -> Self {
         let encoder = config.encoder.init(channels, device);
         let mut lengths = config.expander.clone();
         if let (Method::Svmax, Some(last)) = (method, lengths.last_mut()) {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::Device;
-use burn::train::metric::LossMetric;
 use burn::train::{SupervisedTraining, TrainLoader, ValidLoader};
 use fullrank::TwoViewLoss;
 use fullrank_files::npy::{write_labels, write_matrix};
@@ -15,7 +14,7 @@ use fullrank_study::configuration::key;
 use fullrank_study::data::Data;
 use fullrank_study::{Case, Column, Findings, Measured, Measuring, Study, Subject, Training};
 use fullrank_train::metrics::{
-    EffectiveRankMetric, MeanSingularValueMetric, MeanStdMetric, TermMetric,
+    EffectiveRankMetric, MeanSingularValueMetric, MeanStdMetric, MetricExt, with_loss_and_terms,
 };
 use fullrank_train::optimizer::OptimizerConfig;
 use fullrank_train::schedule::WarmupCosineConfig;
@@ -98,8 +97,8 @@ impl Study for RunConfig {
         self.patience
     }
 
-    fn model(&self, method: Method, seed: u64, data: &Data, device: &Device) -> SelfSupervised {
-        SelfSupervised::new(self, method, data.channels(), seed, device)
+    fn model(&self, method: Method, data: &Data, device: &Device) -> SelfSupervised {
+        SelfSupervised::new(self, method, data.channels(), device)
     }
 
     fn loaders(
@@ -142,15 +141,13 @@ impl Study for RunConfig {
         terms: &[String],
         training: SupervisedTraining<SelfSupervised>,
     ) -> SupervisedTraining<SelfSupervised> {
-        let every = self.spectrum_every;
-        let training = training.metrics((
-            LossMetric::new(),
-            MeanSingularValueMetric::new().every(every),
-            EffectiveRankMetric::new().every(every),
-            MeanStdMetric::new(),
-        ));
-        let terms = terms.iter().map(|name| TermMetric::new(name));
-        terms.fold(training, |training, term| training.metrics((term,)))
+        with_loss_and_terms(training, terms, self.metrics_every)
+            .metrics((
+                MeanSingularValueMetric::new().every(self.spectrum_every),
+                EffectiveRankMetric::new().every(self.spectrum_every),
+            ))
+            .metric_train_numeric(MeanStdMetric::new().every(self.metrics_every))
+            .metric_valid_numeric(MeanStdMetric::new())
     }
 
     fn shown(&self, terms: &[String]) -> Vec<Shown> {

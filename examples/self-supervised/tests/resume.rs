@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::Result;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
-use fullrank_study::Training;
 use fullrank_study::data::Data;
+use fullrank_study::{Training, initial};
 use fullrank_train::session::checkpoint::last_epoch;
 use fullrank_train::session::history::{FILE, Row, SECONDS};
 use fullrank_train::session::{self, Display, Stop};
@@ -112,8 +112,9 @@ fn the_seed_decides_the_weights() {
 fn all_methods_start_from_the_same_encoder() {
     let config = common::tiny();
     let device = Device::flex();
+    let data = Data::load(&config.data).unwrap();
     let encoder = |method, seed| {
-        let model = SelfSupervised::new(&config, method, 1, seed, &device);
+        let model = initial(&config, method, seed, &data, &device);
         bits(&model.encoder)
     };
     let first = encoder(Method::None, 5);

@@ -34,7 +34,6 @@ pub trait EmbeddingFigure: Clone + Send + Sync + 'static {
 #[derive(Clone)]
 pub struct EmbeddingMetric<F: EmbeddingFigure> {
     state: Series,
-    every: usize,
     figure: PhantomData<F>,
 }
 
@@ -49,22 +48,8 @@ impl<F: EmbeddingFigure> EmbeddingMetric<F> {
     pub fn new() -> Self {
         Self {
             state: Series::new(F::NAME),
-            every: 1,
             figure: PhantomData,
         }
-    }
-
-    /// Computes the figure at the first iteration of an epoch and at every `every`-th after it;
-    /// the iterations between have no value. Default: `1`.
-    ///
-    /// # Panics
-    ///
-    /// If `every` is zero.
-    #[must_use]
-    pub fn every(mut self, every: usize) -> Self {
-        assert!(every > 0, "every must be at least 1, got {every}");
-        self.every = every;
-        self
     }
 }
 
@@ -90,13 +75,8 @@ impl<F: EmbeddingFigure> Metric for EmbeddingMetric<F> {
     fn update(
         &mut self,
         item: &EmbeddingInput,
-        metadata: &MetricMetadata,
+        _metadata: &MetricMetadata,
     ) -> Result<SerializedEntry, TensorReadError> {
-        // Iterations count from one.
-        let due = |iteration: usize| iteration.saturating_sub(1).is_multiple_of(self.every);
-        if !metadata.iteration.is_none_or(due) {
-            return Ok(self.state.skip());
-        }
         let [batch, _] = item.embeddings().dims();
         Ok(match F::value(item)? {
             Some(value) => self.state.update(value, batch, &F::note(item)),
@@ -129,33 +109,9 @@ impl<F: EmbeddingFigure> Numeric for EmbeddingMetric<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::figures::{EffectiveRankMetric, MeanStdMetric};
+    use super::super::figures::MeanStdMetric;
     use super::super::test_inputs::{at, rows};
     use super::*;
-
-    #[test]
-    fn iterations_between_have_no_value() {
-        let mut metric = EffectiveRankMetric::new().every(3);
-        let input = EmbeddingInput::new(rows([[1.0, 0.0], [0.0, 1.0]]));
-        let valued: Vec<bool> = (1..=7)
-            .map(|iteration| {
-                let entry = metric.update(&input, &at(iteration)).unwrap();
-                assert_eq!(entry.formatted, "epoch 2.000 - batch 2.000");
-                assert_eq!(metric.value().is_some(), !entry.is_not_available());
-                metric.value().is_some()
-            })
-            .collect();
-        assert_eq!(valued, [true, false, false, true, false, false, true]);
-        assert_eq!(
-            metric
-                .running_value()
-                .unwrap()
-                .serialize()
-                .split(',')
-                .next_back(),
-            Some("6")
-        );
-    }
 
     #[test]
     fn a_single_row_has_no_standard_deviation_and_does_not_spoil_the_epoch() {
@@ -170,11 +126,5 @@ mod tests {
         approx::assert_relative_eq!(metric.final_value().current(), 2f64.sqrt(), epsilon = 1e-6);
         metric.clear();
         assert!(metric.compute().unwrap().is_not_available());
-    }
-
-    #[test]
-    #[should_panic(expected = "every must be at least 1, got 0")]
-    fn every_zeroth_iteration_is_none() {
-        let _ = MeanStdMetric::new().every(0);
     }
 }

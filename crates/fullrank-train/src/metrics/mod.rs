@@ -172,6 +172,11 @@
 //! Keep the [`EmbeddingInput`] in the output, as above: its clones share the spectra, which are then
 //! computed once an item, whatever the number of metrics that read them.
 //!
+//! # On a GPU
+//!
+//! A metric reads numbers from the device, which has to finish its work for that. [`MetricExt::every`] makes any metric,
+//! burn-train's own as well, look at one step in so many: `LossMetric::new().every(10)`.
+//!
 //! # The terms of a loss
 //!
 //! [`TermsInput`] takes any named scalars; those of fullrank's losses are in `forward_terms`.
@@ -193,6 +198,7 @@
 
 mod deviation;
 mod embedding;
+mod every;
 mod figures;
 mod input;
 mod retrieval;
@@ -204,6 +210,7 @@ mod test_inputs;
 
 pub use deviation::{DEAD_BELOW, dead_dimensions, dimension_std};
 pub use embedding::{EmbeddingFigure, EmbeddingMetric};
+pub use every::{EveryNth, MetricExt};
 pub use figures::{
     DeadDimensions, DeadDimensionsMetric, EffectiveRank, EffectiveRankMetric, MeanSingularValue,
     MeanSingularValueMetric, MeanStd, MeanStdMetric,
@@ -211,4 +218,4 @@ pub use figures::{
 pub use input::EmbeddingInput;
 pub use retrieval::RetrievalMetric;
 pub use step_output::StepOutput;
-pub use terms::{TermMetric, TermsInput};
+pub use terms::{TermMetric, TermsInput, with_loss_and_terms};

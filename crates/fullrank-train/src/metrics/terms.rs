@@ -3,10 +3,12 @@
 use burn::prelude::*;
 use burn::tensor::TensorReadError;
 use burn::train::metric::{
-    Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
-    SerializedEntry,
+    Adaptor, LossInput, LossMetric, Metric, MetricAttributes, MetricMetadata, MetricName, Numeric,
+    NumericAttributes, NumericEntry, SerializedEntry,
 };
+use burn::train::{InferenceStep, LearnerModel, SupervisedTraining, TrainStep};
 
+use super::every::MetricExt;
 use super::series::Series;
 
 /// The named scalar terms of a loss, off the autodiff graph.
@@ -26,6 +28,11 @@ impl TermsInput {
         Self {
             terms: terms.into_iter().map(plain).collect(),
         }
+    }
+
+    /// The names and values of the terms.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor<1>)> {
+        self.terms.iter().map(|(name, term)| (name.as_str(), term))
     }
 
     /// The value of the term of this name.
@@ -111,6 +118,33 @@ impl Numeric for TermMetric {
     fn final_value(&self) -> NumericEntry {
         self.state.final_value()
     }
+}
+
+/// Adds burn-train's loss metric and one for each of these terms. In training they look at one step in `every`, in
+/// validation at all.
+///
+/// # Panics
+///
+/// If `every` is zero.
+pub fn with_loss_and_terms<M>(
+    training: SupervisedTraining<M>,
+    terms: &[String],
+    every: usize,
+) -> SupervisedTraining<M>
+where
+    M: LearnerModel,
+    <M as TrainStep>::Output: Adaptor<LossInput> + Adaptor<TermsInput>,
+    <M as InferenceStep>::Output: Adaptor<LossInput> + Adaptor<TermsInput>,
+{
+    let training = training
+        .metric_train_numeric(LossMetric::new().every(every))
+        .metric_valid_numeric(LossMetric::new());
+    let terms = terms.iter().map(|name| TermMetric::new(name));
+    terms.fold(training, |training, term| {
+        training
+            .metric_train_numeric(term.clone().every(every))
+            .metric_valid_numeric(term)
+    })
 }
 
 #[cfg(test)]

@@ -7,17 +7,35 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use fullrank_files::{FileError, write_whole};
 
-/// The module that `init` makes, whose initial weights depend on the seed and, beside the
-/// architecture, on nothing else.
-pub fn seeded<M: Module>(seed: u64, device: &Device, init: impl FnOnce() -> M) -> M {
+/// The module that `init` makes on the device that it is given, moved to `device`. The initial weights are drawn on
+/// `host` and depend on the seed and, beside the architecture, on nothing else: every backend has a generator of its
+/// own, and a training is to start alike on each.
+pub fn seeded<M: Module>(
+    seed: u64,
+    host: &Device,
+    device: &Device,
+    init: impl FnOnce(&Device) -> M,
+) -> M {
     // Burn draws initial weights from one generator for all devices of a backend, and only
     // when a weight is first used. The lock keeps what another thread draws out of it.
     static DRAWING: Mutex<()> = Mutex::new(());
-    let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
-    device.seed(seed);
-    let module = init();
-    module.visit(&mut Draw);
-    module
+    // That of `host` may differ in autodiff, which a tensor keeps when it moves.
+    let drawn_on = match device {
+        device if device == host => device.clone(),
+        device if device.is_autodiff() => host.clone().autodiff(),
+        _ => host.clone().without_autodiff(),
+    };
+    let module = {
+        let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+        drawn_on.seed(seed);
+        let module = init(&drawn_on);
+        module.visit(&mut Draw);
+        module
+    };
+    match device == host {
+        true => module,
+        false => module.fork(device),
+    }
 }
 
 /// Makes lazy parameters draw their initial values.
@@ -42,6 +60,21 @@ pub fn are_finite(module: &impl Module) -> bool {
     let mut finite = Finite(true);
     module.visit(&mut finite);
     finite.0
+}
+
+/// The parameters and running statistics of a module, one after the other.
+pub fn values(module: &impl Module) -> Vec<f64> {
+    struct Values(Vec<f64>);
+
+    impl ModuleVisitor for Values {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.extend(param.val().into_data().iter::<f64>());
+        }
+    }
+
+    let mut values = Values(Vec::new());
+    module.visit(&mut values);
+    values.0
 }
 
 /// Saves a module to `path` as Burnpack; the file is whole or not there.

@@ -1,14 +1,13 @@
 //! Embeddings of two dimensions over training, as in SVMax's figure of the unit circle.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::Device;
-use burn::train::TrainStep;
+use fullrank_study::Training;
 use fullrank_study::configuration::key;
-use fullrank_study::{Study, Training};
 use fullrank_train::session::{Display, Stop};
 use serde::{Deserialize, Serialize};
 
@@ -104,26 +103,20 @@ impl CircleConfig {
             Ok(values.as_chunks::<2>().0.to_vec())
         };
 
-        let trained_on = device.clone().autodiff();
-        let mut model = training.model(&trained_on);
-        let mut optimizer = config.optimizer.init();
-        let mut rate = config.rate(training.case, last);
-        let (loader, ..) = config.loaders(&training, 1);
-        let loader = loader.to_device(&trained_on);
-        let mut batches = loader.iter();
-        let mut snapshots = Vec::new();
-        for step in 0..=last {
+        let (mut snapshots, mut stopped) = (Vec::new(), false);
+        let model = training.model(&device.clone().autodiff());
+        training.steps(model, last, |step, model, _| {
             if self.steps.contains(&step) {
-                snapshots.push((step, snapshot(&model)?));
+                snapshots.push((step, snapshot(model)?));
             }
-            if stop.requested() {
-                return Ok(None);
-            }
-            if step < last {
-                let batch = batches.next().context("the loader ended early")??;
-                let gradients: GradientsParams = TrainStep::step(&model, batch).grads;
-                model = optimizer.step(rate.step(), model, gradients);
-            }
+            stopped = stop.requested();
+            Ok(match stopped {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        })?;
+        if stopped {
+            return Ok(None);
         }
         Ok(Some(Trace {
             regularizer,

@@ -17,8 +17,9 @@ use fullrank_files::{FileError, read_json, write_json};
 use fullrank_study::configuration::{self, CONFIG};
 use fullrank_study::folder;
 use fullrank_study::lock::RunLock;
-use fullrank_study::{Study, Training};
+use fullrank_study::{Study, Training, host};
 use fullrank_train::session::progress::show;
+use fullrank_train::session::weights::seeded;
 use fullrank_train::session::{Display, SessionError, Stop};
 
 use crate::args::SweepArgs;
@@ -191,7 +192,10 @@ impl Sweep {
         let path = self.directory.join(UNTRAINED);
         if !path.exists() {
             let (seed, channels) = (self.grid.seeds[0], data.channels());
-            let embedder = Embedder::new(&self.config, channels, seed, device).valid();
+            let embedder = seeded(seed, &host(), device, |device| {
+                Embedder::new(&self.config, channels, device)
+            })
+            .valid();
             let embedded = embeddings(&embedder, test, device);
             write_json(&path, &evaluate(evaluation, embedded, test)?)?;
         }
