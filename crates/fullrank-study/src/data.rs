@@ -1,7 +1,7 @@
 //! The images of a run, by the name of their set.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -98,10 +98,7 @@ impl Data {
     /// If they are not there, cannot be read, or are none.
     pub fn load(config: &DataConfig) -> Result<Self> {
         let name = config.name;
-        let dir = || {
-            let dir = config.dir.as_deref();
-            dir.with_context(|| format!("the images of {} need --data-dir", key(name)))
-        };
+        let dir = || folder_of(name, config.dir.as_deref());
         let TrainTest { train, test } = match name {
             DataName::FashionMnistMini => fashion_mnist::mini(),
             DataName::FashionMnist => {
@@ -129,10 +126,21 @@ impl Data {
             Some(n) => set.first_per_class(n),
             None => set,
         };
-        let train = Arc::new(first(train, config.train_per_class));
-        let test = Arc::new(first(test, config.test_per_class));
+        Self::new(
+            first(train, config.train_per_class),
+            first(test, config.test_per_class),
+        )
+    }
+
+    /// These images.
+    ///
+    /// # Errors
+    ///
+    /// If there are none to train on or to test on.
+    pub fn new(train: ImageSet, test: ImageSet) -> Result<Self> {
         ensure!(!train.is_empty(), "there are no training images");
         ensure!(!test.is_empty(), "there are no test images");
+        let (train, test) = (Arc::new(train), Arc::new(test));
         Ok(Self { train, test })
     }
 
@@ -149,6 +157,25 @@ impl fmt::Display for Data {
         write!(
             f,
             "{train} training and {test} test images of {channels} x {height} x {width}"
-        )
+        )?;
+        let known = self.train.classes();
+        match self
+            .test
+            .classes()
+            .iter()
+            .any(|class| known.contains(class))
+        {
+            true => Ok(()),
+            false => write!(f, ", of other classes"),
+        }
     }
+}
+
+/// The folder of a set that does not ship.
+///
+/// # Errors
+///
+/// If it is not given.
+pub fn folder_of(name: impl ValueEnum, dir: Option<&Path>) -> Result<&Path> {
+    dir.with_context(|| format!("the images of {} need --data-dir", key(name)))
 }

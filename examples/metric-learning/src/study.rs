@@ -11,6 +11,7 @@ use fullrank::Bounds;
 use fullrank_report::Report;
 use fullrank_report::plots::{self, Term};
 use fullrank_study::configuration::key;
+use fullrank_study::data::Data;
 use fullrank_study::{
     Column, Findings, Measured, Measuring, Panel, Study, Subject, Training, with_neighbours,
 };
@@ -25,7 +26,7 @@ use fullrank_train::session::weights;
 use crate::batches::{TrainingBatches, plain_batches};
 use crate::cell::Cell;
 use crate::config::RunConfig;
-use crate::data::Data;
+use crate::data;
 use crate::evaluation::{Evaluation, embeddings, evaluate, evaluate_pixels};
 use crate::export;
 use crate::model::{Embedder, MetricLearning};
@@ -48,7 +49,7 @@ impl Study for RunConfig {
     }
 
     fn data(&self) -> Result<Data> {
-        Data::load(&self.data)
+        data::load(&self.data)
     }
 
     fn check(&self, data: &Data) -> Result<()> {

@@ -10,10 +10,10 @@ use datasets::ImageSet;
 use fullrank_vision::views::ViewsConfig;
 use metric_learning::batches::{ImageBatch, TrainingBatches, plain_batches};
 use metric_learning::config::DataName;
-use metric_learning::data::Data;
+use metric_learning::data;
 
 fn images() -> Arc<ImageSet> {
-    let data = Data::load(&common::tiny(DataName::EmojiMini).data).unwrap();
+    let data = data::load(&common::tiny(DataName::EmojiMini).data).unwrap();
     assert_eq!((data.train.len(), data.test.len()), (120, 120));
     data.train
 }

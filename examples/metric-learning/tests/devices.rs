@@ -10,7 +10,7 @@ use fullrank_study::agreement::Agreement;
 use fullrank_train::session::{Display, Stop};
 use metric_learning::cell::Cell;
 use metric_learning::config::{DataName, LossName, RegularizerName};
-use metric_learning::data::Data;
+use metric_learning::data;
 
 /// The device to hold against flex.
 #[allow(deprecated, reason = "ndarray is there until Burn removes it in 0.23")]
@@ -26,7 +26,7 @@ fn ten_steps_are_those_of_flex() {
     let mut config = common::tiny(DataName::EmojiMini);
     config.iterations = 20;
     config.validate_every = 10;
-    let data = Data::load(&config.data).unwrap();
+    let data = data::load(&config.data).unwrap();
     for (loss, regularizer) in [
         (LossName::Contrastive, RegularizerName::None),
         (LossName::Contrastive, RegularizerName::Svmax),

@@ -10,12 +10,13 @@ use burn_store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
 use fullrank_files::npy::read_matrix;
 use fullrank_retrieval::scores::{LabelledRows, ScoresConfig};
 use fullrank_study::configuration::key;
+use fullrank_study::data::Data;
 use fullrank_study::lock::RunLock;
 use fullrank_study::{EntryOf, Run, Subject};
 use fullrank_train::session::history::{Row, SECONDS};
 use fullrank_train::session::{Display, Stop};
 use metric_learning::config::{DataName, LossName, RegularizerName, RunConfig};
-use metric_learning::data::Data;
+use metric_learning::data;
 use metric_learning::evaluation::embeddings;
 use metric_learning::export;
 use metric_learning::model::Embedder;
@@ -55,7 +56,7 @@ fn every_loss_trains_with_every_regularizer() {
     ];
     config.learning_rates = vec![0.1];
     config.evaluation.nmi = false;
-    let data = Data::load(&config.data).unwrap();
+    let data = data::load(&config.data).unwrap();
     let run = Run::start(folder.path(), None, config).unwrap();
     let entries = execute(&run, &data, &Stop::new()).unwrap();
     assert_eq!(entries.len(), 2 + 6 * 5);
@@ -82,7 +83,7 @@ fn a_run_writes_every_file() {
     let mut config = tiny();
     config.seeds = vec![1, 2];
     config.learning_rates = vec![0.1];
-    let data = Data::load(&config.data).unwrap();
+    let data = data::load(&config.data).unwrap();
     let run = Run::start(folder.path(), None, config).unwrap();
     assert!(execute(&run, &data, &Stop::new().after_epoch(2)).is_none());
     drop(run);
@@ -174,7 +175,7 @@ fn exports_hold_what_was_measured() {
     let mut config = tiny();
     config.regularizers = vec![RegularizerName::Svmax];
     config.learning_rates = vec![0.1];
-    let data = Data::load(&config.data).unwrap();
+    let data = data::load(&config.data).unwrap();
     let run = Run::start(folder.path(), None, config).unwrap();
     let entries = execute(&run, &data, &Stop::new()).unwrap();
     let entry = &entries[2];
@@ -224,7 +225,7 @@ fn a_resumed_run_equals_the_uninterrupted_one() {
     config.regularizers = vec![RegularizerName::Svmax];
     config.learning_rates = vec![0.3];
     config.evaluation.nmi = false;
-    let data = Data::load(&config.data).unwrap();
+    let data = data::load(&config.data).unwrap();
     let folder = tempfile::tempdir().unwrap();
     for loss in [LossName::Contrastive, LossName::Triplet] {
         config.losses = vec![loss];
@@ -254,7 +255,7 @@ fn what_would_fail_later_fails_at_once() {
         .objectives
         .of_mut(LossName::Contrastive)
         .classes_per_batch = 21;
-    let data = Data::load(&config.data).unwrap();
+    let data = data::load(&config.data).unwrap();
     let run = Run::start(folder.path(), None, config).unwrap();
     let result = run.execute(&data, &Device::flex(), Display::Compact, &Stop::new());
     let error = result.unwrap_err().to_string();

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use fullrank_train::session::Stop;
 use metric_learning::config::{DataName, LossName, RunConfig};
-use metric_learning::data::Data;
+use metric_learning::data;
 use metric_learning::sweep::{CircleConfig, GridConfig, Part, Sweep};
 
 fn tiny() -> RunConfig {
@@ -58,7 +58,7 @@ fn a_sweep_can_be_interrupted() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("sweep");
     let sweep = sweep(&directory);
-    let data = Data::load(&sweep.config.data).unwrap();
+    let data = data::load(&sweep.config.data).unwrap();
     let device = Device::flex();
     let execute = |parts: &[Part], stop: &Stop| sweep.execute(parts, &data, &device, stop).unwrap();
 
@@ -125,7 +125,7 @@ fn a_cell_comes_out_the_same_again() {
     let folder = tempfile::tempdir().unwrap();
     let outcome = |name: &str| {
         let sweep = sweep(&folder.path().join(name));
-        let data = Data::load(&sweep.config.data).unwrap();
+        let data = data::load(&sweep.config.data).unwrap();
         let tables = sweep.execute(&[Part::Lambda], &data, &Device::flex(), &Stop::new());
         tables.unwrap().unwrap()
     };

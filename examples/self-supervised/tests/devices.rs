@@ -1,5 +1,5 @@
-//! A training on the device that `BURN_DEVICE` names, or on ndarray, is that on flex: its batches, its first ten steps,
-//! and what is measured on the encoder.
+//! A training on the device that `BURN_DEVICE` names, or on ndarray, is that on flex: its initial weights, its batches, its
+//! first ten steps, and what is measured on the encoder.
 
 mod common;
 
@@ -11,7 +11,7 @@ use fullrank_study::agreement::Agreement;
 use fullrank_study::data::Data;
 use fullrank_study::{Study, Training, host, initial};
 use fullrank_train::optimizer::OptimizerConfig;
-use fullrank_train::session::{Display, Stop};
+use fullrank_train::session::{Display, Stop, weights};
 use self_supervised::config::{Method, RunConfig};
 use self_supervised::evaluation::{Usage, evaluate};
 
@@ -74,6 +74,20 @@ fn ten_steps_of_adamw_are_those_of_flex() {
 }
 
 #[test]
+fn initial_weights_are_those_of_flex() {
+    let config = common::tiny();
+    let data = Data::load(&config.data).unwrap();
+    let drawn = |device: &Device, seed| {
+        let model = initial(&config, Method::Vicreg, seed, &data, device);
+        weights::values(&model)
+    };
+    for device in [device(), device().autodiff()] {
+        assert_eq!(drawn(&device, 3), drawn(&host(), 3));
+    }
+    assert_ne!(drawn(&device(), 4), drawn(&host(), 3));
+}
+
+#[test]
 fn views_are_those_of_flex() {
     let config = common::tiny();
     let data = Data::load(&config.data).unwrap();
@@ -114,4 +128,34 @@ fn an_encoder_is_measured_as_on_flex() {
     };
     close(here.embedding, there.embedding);
     close(here.representation, there.representation);
+}
+
+/// On a device that records operations instead of executing them, where no computed number can be read, a batch is made
+/// and goes through network and loss. (The device knows no autodiff, hence no optimizer.)
+#[cfg(feature = "capture")]
+#[test]
+fn batches_network_and_loss_read_nothing_back() {
+    use burn::train::InferenceStep;
+
+    let config = common::tiny();
+    let data = Data::load(&config.data).unwrap();
+    let device = Device::capture();
+    let captured = device.capture_scope(|scope| {
+        let stop = Stop::new();
+        for method in [
+            Method::None,
+            Method::Svmax,
+            Method::Vicreg,
+            Method::BarlowTwins,
+        ] {
+            let training = training(&config, method, (&data, &device), &stop);
+            let (loader, ..) = config.loaders(&training, 1);
+            let batch = loader.iter().next().unwrap().unwrap();
+            let model = config.model(method, &data, &device);
+            InferenceStep::step(&model, batch);
+        }
+        scope.complete([], [])
+    });
+    let operations = captured.expect("a capture").graph.operations.len();
+    assert!(operations > 500, "{operations} operations");
 }

@@ -8,12 +8,13 @@ use burn::module::Module;
 use burn::tensor::Device;
 use fullrank_study::Training;
 use fullrank_study::configuration::key;
+use fullrank_study::data::Data;
 use fullrank_train::session::{Display, Stop};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::config::{LossName, RegularizerName, RunConfig};
-use crate::data::Data;
+use crate::data::spaced_classes;
 use crate::evaluation::embeddings;
 use crate::model::MetricLearning;
 
@@ -74,7 +75,7 @@ impl CircleConfig {
     ) -> Result<Option<Trace>> {
         let last = self.steps.iter().copied().max().unwrap_or(0);
         let data = Data {
-            train: data.spaced_training_classes(self.classes),
+            train: spaced_classes(&data.train, self.classes),
             test: data.test.clone(),
         };
         let mut config = common.clone();

@@ -15,6 +15,7 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use fullrank_files::{FileError, read_json, write_json};
 use fullrank_study::configuration::{self, CONFIG};
+use fullrank_study::data::Data;
 use fullrank_study::folder;
 use fullrank_study::lock::RunLock;
 use fullrank_study::{Study, Training, host};
@@ -24,7 +25,7 @@ use fullrank_train::session::{Display, SessionError, Stop};
 
 use crate::args::SweepArgs;
 use crate::config::{DataName, RunConfig};
-use crate::data::Data;
+use crate::data;
 use crate::evaluation::{embeddings, evaluate, evaluate_pixels};
 use crate::model::Embedder;
 
@@ -69,7 +70,7 @@ pub fn program(args: &SweepArgs) -> Result<ExitCode> {
     let config = args.settings.over(defaults)?;
     config.validate().context("in the configuration")?;
     let device = args.device.device()?;
-    let data = Data::load(&config.data)?;
+    let data = data::load(&config.data)?;
     let sweep = Sweep::open(&args.out, config)?;
     let stop = Stop::on_ctrl_c()?;
     let folder = args.out.display();
