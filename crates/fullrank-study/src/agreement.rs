@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
 use burn::data::dataloader::Progress;
 use burn::module::Module;
+use burn::tensor::Device;
 use burn::train::metric::{Adaptor, LossMetric, Metric, MetricMetadata, Numeric};
+use fullrank_cli::device::DeviceArg;
 use fullrank_train::metrics::TermsInput;
 use fullrank_train::optimizer::state_values;
-use fullrank_train::session::weights;
+use fullrank_train::session::{Display, Stop, weights};
 
 use crate::study::Study;
 use crate::training::{StepOutputOf, Training, host};
@@ -31,26 +34,37 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Takes the steps of `training` on its device and on the [host].
+    /// Takes the first steps of the training of `case` with `seed` on `device` and on the [host].
     ///
     /// # Errors
     ///
-    /// If the data has too few batches or a device does not compute.
-    pub fn measure<S: Study>(training: &Training<'_, S>, steps: usize) -> Result<Self> {
-        let host = host();
-        let start = training.model(&host.clone().autodiff());
+    /// If there is no batch, or a device does not compute.
+    pub fn measure<S: Study>(
+        study: &S,
+        (case, seed): (S::Case, u64),
+        data: &S::Data,
+        device: &Device,
+        steps: usize,
+    ) -> Result<Self> {
+        let (host, stop) = (host(), Stop::new());
+        let on = |device| Training {
+            study,
+            case,
+            seed,
+            data,
+            device,
+            directory: PathBuf::new(),
+            display: Display::Compact,
+            stop: &stop,
+        };
+        let start = on(&host).model(&host.clone().autodiff());
         let initial = weights::values(&start);
         // By a record: it has the numbers of the parameters, by which optimizers know them, and no running statistic is
         // shared, as it is between clones.
-        let there = training.model(&training.device.clone().autodiff());
+        let there = on(device).model(&device.clone().autodiff());
         let there = there.load_record(start.clone().into_record());
-        let on_host = Training {
-            device: &host,
-            directory: training.directory.clone(),
-            ..*training
-        };
-        let here = Steps::take(&on_host, start, steps)?;
-        let there = Steps::take(training, there, steps)?;
+        let here = Steps::take(&on(&host), start, steps)?;
+        let there = Steps::take(&on(device), there, steps)?;
         let losses = here.losses.iter().zip(&there.losses);
         let moved = distance(&here.weights, &initial);
         Ok(Self {
@@ -92,6 +106,18 @@ impl fmt::Display for Agreement {
             "weights {:.0e}, optimizer {:.0e}",
             self.weights, self.optimizer
         )
+    }
+}
+
+/// The device that the tests of a study hold against the [host]: the one that `BURN_DEVICE` names, or ndarray.
+///
+/// # Errors
+///
+/// If ndarray was not compiled in.
+pub fn other_device() -> Result<Device> {
+    match std::env::var_os("BURN_DEVICE") {
+        Some(_) => Ok(Device::default()),
+        None => DeviceArg::Ndarray.device(),
     }
 }
 

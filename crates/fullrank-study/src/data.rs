@@ -1,5 +1,6 @@
 //! The images of a run, by the name of their set.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -158,16 +159,16 @@ impl fmt::Display for Data {
             f,
             "{train} training and {test} test images of {channels} x {height} x {width}"
         )?;
-        let known = self.train.classes();
-        match self
+        let known: HashSet<_> = self.train.classes().iter().collect();
+        if self
             .test
             .classes()
             .iter()
-            .any(|class| known.contains(class))
+            .all(|class| !known.contains(class))
         {
-            true => Ok(()),
-            false => write!(f, ", of other classes"),
+            write!(f, ", of other classes")?;
         }
+        Ok(())
     }
 }
 

@@ -1,13 +1,12 @@
 //! The program around a run.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use burn::tensor::Device;
 use fullrank_cli::exit::print;
+use fullrank_train::session::Stop;
 use fullrank_train::session::progress::show;
-use fullrank_train::session::{Display, Stop};
 
 use crate::agreement::{Agreement, largest};
 use crate::configuration;
@@ -15,7 +14,6 @@ use crate::measured::Case;
 use crate::run::Run;
 use crate::run_args::RunArgs;
 use crate::study::Study;
-use crate::training::Training;
 
 /// Starts the run that `configured` describes, or continues one, and tells how it went: exit code 0 at the end,
 /// and 130 if Ctrl-C stopped it, with how to continue.
@@ -75,17 +73,8 @@ fn check<S: Study>(study: &S, device: &Device) -> Result<ExitCode> {
     ));
     let mut worst = 0.0_f64;
     for case in study.cases() {
-        let training = Training {
-            study,
-            case,
-            seed: study.seeds()[0],
-            data: &data,
-            device,
-            directory: PathBuf::new(),
-            display: Display::Compact,
-            stop: &Stop::new(),
-        };
-        let agreement = Agreement::measure(&training, CHECKED)?;
+        let of = (case, study.seeds()[0]);
+        let agreement = Agreement::measure(study, of, &data, device, CHECKED)?;
         let [first, last] = agreement.seconds;
         show(&format!(
             "{}: {agreement}; first step {first:.1} s, last {last:.3} s\n",

@@ -139,11 +139,7 @@ impl Study for RunConfig {
     }
 
     fn term_names(&self, model: &Classifier) -> Vec<String> {
-        model
-            .term_names()
-            .iter()
-            .map(|&name| name.to_owned())
-            .collect()
+        model.term_names().iter().map(ToString::to_string).collect()
     }
 
     fn metrics(

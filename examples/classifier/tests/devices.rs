@@ -1,23 +1,9 @@
 //! A training on the device that `BURN_DEVICE` names, or on ndarray, is that on flex over its first ten steps.
 
-use std::path::PathBuf;
-
-use burn::tensor::Device;
 use classifier::config::{Method, RunConfig};
 use classifier::study::FewLabels;
-use fullrank_study::Training;
-use fullrank_study::agreement::Agreement;
+use fullrank_study::agreement::{Agreement, other_device};
 use fullrank_study::data::Data;
-use fullrank_train::session::{Display, Stop};
-
-/// The device to hold against flex.
-#[allow(deprecated, reason = "ndarray is there until Burn removes it in 0.23")]
-fn device() -> Device {
-    match std::env::var_os("BURN_DEVICE") {
-        Some(_) => Device::default(),
-        None => Device::ndarray(),
-    }
-}
 
 #[test]
 fn ten_steps_are_those_of_flex() {
@@ -33,22 +19,13 @@ fn ten_steps_are_those_of_flex() {
     )
     .unwrap();
     let data = Data::load(&config.data).unwrap();
+    let device = other_device().unwrap();
     for method in [Method::None, Method::Svmax] {
-        let (device, stop) = (device(), Stop::new());
-        let training = Training {
-            study: &config,
-            case: FewLabels {
-                per_class: 5,
-                method,
-            },
-            seed: 3,
-            data: &data,
-            device: &device,
-            directory: PathBuf::new(),
-            display: Display::Compact,
-            stop: &stop,
+        let case = FewLabels {
+            per_class: 5,
+            method,
         };
-        let agreement = Agreement::measure(&training, 10).unwrap();
+        let agreement = Agreement::measure(&config, (case, 3), &data, &device, 10).unwrap();
         assert!(agreement.weights < 1e-3, "{method:?}: {agreement}");
         assert!(agreement.worst() < 1e-3, "{method:?}: {agreement}");
     }

@@ -2,24 +2,10 @@
 
 mod common;
 
-use std::path::PathBuf;
-
-use burn::tensor::Device;
-use fullrank_study::Training;
-use fullrank_study::agreement::Agreement;
-use fullrank_train::session::{Display, Stop};
+use fullrank_study::agreement::{Agreement, other_device};
 use metric_learning::cell::Cell;
 use metric_learning::config::{DataName, LossName, RegularizerName};
 use metric_learning::data;
-
-/// The device to hold against flex.
-#[allow(deprecated, reason = "ndarray is there until Burn removes it in 0.23")]
-fn device() -> Device {
-    match std::env::var_os("BURN_DEVICE") {
-        Some(_) => Device::default(),
-        None => Device::ndarray(),
-    }
-}
 
 #[test]
 fn ten_steps_are_those_of_flex() {
@@ -27,28 +13,19 @@ fn ten_steps_are_those_of_flex() {
     config.iterations = 20;
     config.validate_every = 10;
     let data = data::load(&config.data).unwrap();
+    let device = other_device().unwrap();
     for (loss, regularizer) in [
         (LossName::Contrastive, RegularizerName::None),
         (LossName::Contrastive, RegularizerName::Svmax),
         // Which triplets count is decided by mining.
         (LossName::Triplet, RegularizerName::Svmax),
     ] {
-        let (device, stop) = (device(), Stop::new());
-        let training = Training {
-            study: &config,
-            case: Cell {
-                loss,
-                regularizer,
-                learning_rate: 0.01,
-            },
-            seed: 3,
-            data: &data,
-            device: &device,
-            directory: PathBuf::new(),
-            display: Display::Compact,
-            stop: &stop,
+        let case = Cell {
+            loss,
+            regularizer,
+            learning_rate: 0.01,
         };
-        let agreement = Agreement::measure(&training, 10).unwrap();
+        let agreement = Agreement::measure(&config, (case, 3), &data, &device, 10).unwrap();
         assert!(
             agreement.worst() < 1e-3,
             "{loss:?}, {regularizer:?}: {agreement}"

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use fullrank_study::agreement::Agreement;
+use fullrank_study::agreement::{Agreement, other_device};
 use fullrank_study::data::Data;
 use fullrank_study::{Study, Training, host, initial};
 use fullrank_train::optimizer::OptimizerConfig;
@@ -15,13 +15,8 @@ use fullrank_train::session::{Display, Stop, weights};
 use self_supervised::config::{Method, RunConfig};
 use self_supervised::evaluation::{Usage, evaluate};
 
-/// The device to hold against flex.
-#[allow(deprecated, reason = "ndarray is there until Burn removes it in 0.23")]
 fn device() -> Device {
-    match std::env::var_os("BURN_DEVICE") {
-        Some(_) => Device::default(),
-        None => Device::ndarray(),
-    }
+    other_device().unwrap()
 }
 
 fn training<'a>(
@@ -50,9 +45,7 @@ fn agree(optimizer: OptimizerConfig, rate: f64, methods: &[Method], moved: f64) 
     config.epochs = 2;
     let data = Data::load(&config.data).unwrap();
     for &method in methods {
-        let (device, stop) = (device(), Stop::new());
-        let training = training(&config, method, (&data, &device), &stop);
-        let agreement = Agreement::measure(&training, 10).unwrap();
+        let agreement = Agreement::measure(&config, (method, 3), &data, &device(), 10).unwrap();
         assert!(agreement.losses.len() > 1, "{method:?}: {agreement}");
         let losses = agreement.losses.iter().map(|(_, share)| *share);
         assert!(losses.fold(0.0, f64::max) < 1e-3, "{method:?}: {agreement}");

@@ -369,12 +369,11 @@ impl Layout {
 
     /// What to say of two whole numbers a line, which may be one with a decimal comma.
     fn doubt_commas(&self, fields: &[Vec<Cow<'_, str>>]) -> Option<String> {
-        let mut all = fields.iter().skip(usize::from(self.header)).flatten();
         let doubtful = self.dialect == Dialect::new(',')
             && self.width == 2
             && self.index.is_none()
             && !self.header
-            && all.all(|field| is_whole(field));
+            && fields.iter().flatten().all(|field| is_whole(field));
         doubtful.then(|| {
             "two columns of whole numbers: if each line is one number with a decimal comma, write \
              decimal points"

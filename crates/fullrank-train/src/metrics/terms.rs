@@ -37,9 +37,8 @@ impl TermsInput {
 
     /// The value of the term of this name.
     pub fn get(&self, name: &str) -> Option<&Tensor<1>> {
-        self.terms
-            .iter()
-            .find(|(known, _)| known == name)
+        self.iter()
+            .find(|(known, _)| *known == name)
             .map(|(_, term)| term)
     }
 }

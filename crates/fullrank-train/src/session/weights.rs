@@ -16,26 +16,26 @@ pub fn seeded<M: Module>(
     device: &Device,
     init: impl FnOnce(&Device) -> M,
 ) -> M {
+    if device == host {
+        return drawn(seed, device, init);
+    }
+    // A tensor that moves keeps its autodiff, or the lack of it.
+    let host = match device.is_autodiff() {
+        true => host.clone().autodiff(),
+        false => host.clone().without_autodiff(),
+    };
+    drawn(seed, &host, init).fork(device)
+}
+
+fn drawn<M: Module>(seed: u64, device: &Device, init: impl FnOnce(&Device) -> M) -> M {
     // Burn draws initial weights from one generator for all devices of a backend, and only
     // when a weight is first used. The lock keeps what another thread draws out of it.
     static DRAWING: Mutex<()> = Mutex::new(());
-    // That of `host` may differ in autodiff, which a tensor keeps when it moves.
-    let drawn_on = match device {
-        device if device == host => device.clone(),
-        device if device.is_autodiff() => host.clone().autodiff(),
-        _ => host.clone().without_autodiff(),
-    };
-    let module = {
-        let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
-        drawn_on.seed(seed);
-        let module = init(&drawn_on);
-        module.visit(&mut Draw);
-        module
-    };
-    match device == host {
-        true => module,
-        false => module.fork(device),
-    }
+    let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(seed);
+    let module = init(device);
+    module.visit(&mut Draw);
+    module
 }
 
 /// Makes lazy parameters draw their initial values.
@@ -49,17 +49,7 @@ impl ModuleVisitor for Draw {
 
 /// Whether every weight and running statistic is a finite number.
 pub fn are_finite(module: &impl Module) -> bool {
-    struct Finite(bool);
-
-    impl ModuleVisitor for Finite {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0 = self.0 && param.val().into_data().iter::<f32>().all(f32::is_finite);
-        }
-    }
-
-    let mut finite = Finite(true);
-    module.visit(&mut finite);
-    finite.0
+    values(module).into_iter().all(f64::is_finite)
 }
 
 /// The parameters and running statistics of a module, one after the other.

@@ -18,16 +18,14 @@ use fullrank_study::configuration::{self, CONFIG};
 use fullrank_study::data::Data;
 use fullrank_study::folder;
 use fullrank_study::lock::RunLock;
-use fullrank_study::{Study, Training, host};
+use fullrank_study::{Study, Training, initial};
 use fullrank_train::session::progress::show;
-use fullrank_train::session::weights::seeded;
 use fullrank_train::session::{Display, SessionError, Stop};
 
 use crate::args::SweepArgs;
 use crate::config::{DataName, RunConfig};
 use crate::data;
 use crate::evaluation::{embeddings, evaluate, evaluate_pixels};
-use crate::model::Embedder;
 
 pub use circle::{CircleConfig, Trace};
 pub use grid::{GridConfig, Outcome, Point};
@@ -192,12 +190,10 @@ impl Sweep {
         }
         let path = self.directory.join(UNTRAINED);
         if !path.exists() {
-            let (seed, channels) = (self.grid.seeds[0], data.channels());
-            let embedder = seeded(seed, &host(), device, |device| {
-                Embedder::new(&self.config, channels, device)
-            })
-            .valid();
-            let embedded = embeddings(&embedder, test, device);
+            // All cells begin with the same network.
+            let (case, seed) = (self.config.cases()[0], self.grid.seeds[0]);
+            let network = initial(&self.config, case, seed, data, device).valid();
+            let embedded = embeddings(&network.embedder, test, device);
             write_json(&path, &evaluate(evaluation, embedded, test)?)?;
         }
         Ok(())
