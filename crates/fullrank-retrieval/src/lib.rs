@@ -18,7 +18,7 @@ pub use losses::{
     TripletMining, TupleReduction,
 };
 pub use miners::{
-    BatchHardMiner, Miner, MultiSimilarityMiner, PairMarginMiner, TripletMarginMiner,
+    AnyMiner, BatchHardMiner, Miner, MultiSimilarityMiner, PairMarginMiner, TripletMarginMiner,
     TripletSelection,
 };
 pub use samplers::{

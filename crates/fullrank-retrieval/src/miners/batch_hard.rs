@@ -1,5 +1,8 @@
 //! The hardest triplet of each anchor.
 
+use derive_setters::Setters;
+use serde::{Deserialize, Serialize};
+
 use super::{Batch, Miner, metric};
 use crate::{Distance, Triplets, Tuples};
 
@@ -7,7 +10,9 @@ use crate::{Distance, Triplets, Tuples};
 /// nearest negative, the first among equally far ones.
 ///
 /// Source: Hermans, Beyer and Leibe, 2017, [arXiv 1703.07737](https://arxiv.org/abs/1703.07737).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct BatchHardMiner {
     /// The distance. Default: `Distance::Euclidean`
     pub distance: Distance,

@@ -1,5 +1,6 @@
 //! Miners: which pairs or triplets of a batch a loss should see.
 
+mod any_miner;
 mod batch_hard;
 mod multi_similarity;
 mod pair_margin;
@@ -12,6 +13,7 @@ use burn::tensor::{Int, Tensor};
 use crate::kernel::{Kernel, RowsOnHost};
 use crate::{Distance, Tuples};
 
+pub use any_miner::AnyMiner;
 pub use batch_hard::BatchHardMiner;
 pub use multi_similarity::MultiSimilarityMiner;
 pub use pair_margin::PairMarginMiner;

@@ -1,5 +1,10 @@
 //! The pair mining of the multi-similarity loss.
 
+use derive_setters::Setters;
+use fullrank::HyperParameterError;
+use fullrank::internals::finite;
+use serde::{Deserialize, Serialize};
+
 use super::{Batch, Miner, metric};
 use crate::{Distance, Pairs, Tuples};
 
@@ -9,7 +14,9 @@ use crate::{Distance, Pairs, Tuples};
 ///
 /// With the cosine distance this is Wang et al., 2019,
 /// [arXiv 1904.06627](https://arxiv.org/abs/1904.06627) (its pair mining).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct MultiSimilarityMiner {
     /// How much easier than the hardest a pair may be. Default: `0.1`
     pub epsilon: f64,
@@ -26,6 +33,17 @@ impl Default for MultiSimilarityMiner {
             distance: Distance::Cosine,
             normalize: true,
         }
+    }
+}
+
+impl MultiSimilarityMiner {
+    /// Whether every hyper-parameter is in its range.
+    ///
+    /// # Errors
+    ///
+    /// If the epsilon is not finite.
+    pub fn check(&self) -> Result<(), HyperParameterError> {
+        finite("epsilon", self.epsilon)
     }
 }
 

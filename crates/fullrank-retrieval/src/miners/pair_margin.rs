@@ -1,10 +1,17 @@
 //! Pairs that violate a margin.
 
+use derive_setters::Setters;
+use fullrank::HyperParameterError;
+use fullrank::internals::finite;
+use serde::{Deserialize, Serialize};
+
 use super::{Batch, Miner, metric};
 use crate::{Distance, Pairs, Tuples};
 
 /// Positive pairs farther apart than one margin and negative pairs nearer than another.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct PairMarginMiner {
     /// Positive pairs farther apart than this are chosen. Default: `0.2`
     pub positive_margin: f64,
@@ -24,6 +31,19 @@ impl Default for PairMarginMiner {
             distance: Distance::Euclidean,
             normalize: true,
         }
+    }
+}
+
+impl PairMarginMiner {
+    /// Whether every hyper-parameter is in its range.
+    ///
+    /// # Errors
+    ///
+    /// If a margin is not finite.
+    pub fn check(&self) -> Result<(), HyperParameterError> {
+        finite("positive margin", self.positive_margin)?;
+        finite("negative margin", self.negative_margin)?;
+        Ok(())
     }
 }
 

@@ -1,5 +1,8 @@
 //! Triplets by how far they violate a margin.
 
+use derive_setters::Setters;
+use fullrank::HyperParameterError;
+use fullrank::internals::finite;
 use serde::{Deserialize, Serialize};
 
 use super::{Batch, Miner, metric};
@@ -20,7 +23,9 @@ pub enum TripletSelection {
 }
 
 /// All triplets of a batch whose gap is in a range.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Setters)]
+#[serde(default, deny_unknown_fields)]
+#[setters(prefix = "with_")]
 pub struct TripletMarginMiner {
     /// The margin. Default: `0.2`
     pub margin: f64,
@@ -40,6 +45,17 @@ impl Default for TripletMarginMiner {
             distance: Distance::Euclidean,
             normalize: true,
         }
+    }
+}
+
+impl TripletMarginMiner {
+    /// Whether every hyper-parameter is in its range.
+    ///
+    /// # Errors
+    ///
+    /// If the margin is not finite.
+    pub fn check(&self) -> Result<(), HyperParameterError> {
+        finite("margin", self.margin)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use fullrank_retrieval::{
-    BatchHardMiner, ContrastiveLoss, Distance, Miner, MultiSimilarityLossConfig,
+    AnyMiner, BatchHardMiner, ContrastiveLoss, Distance, Miner, MultiSimilarityLossConfig,
     MultiSimilarityMiner, PairMarginMiner, Pairs, RankingLoss, TripletLossConfig,
     TripletMarginMiner, TripletMining, TripletSelection, Triplets, TupleReduction, Tuples,
 };
@@ -241,6 +241,58 @@ fn counts_of_sines() {
     assert_eq!((pairs.positive.len(), pairs.negative.len()), (8, 39));
     let pairs = PairMarginMiner::default().mine(&rows, &labels).to_pairs();
     assert_eq!((pairs.positive.len(), pairs.negative.len()), (10, 2));
+}
+
+/// By name from a configuration file: the same choice as that of the miner itself.
+#[test]
+fn miners_by_name() {
+    let device = Device::default();
+    let batch = Batch::sines();
+    let (rows, labels) = (batch.tensor(&device, DType::F32), batch.labels(&device));
+    for (json, miner) in [
+        (
+            r#"{"batch-hard": {}}"#,
+            Box::new(BatchHardMiner::default()) as Box<dyn Miner>,
+        ),
+        (
+            r#"{"triplet-margin": {"selection": "easy"}}"#,
+            Box::new(TripletMarginMiner::default().with_selection(TripletSelection::Easy)),
+        ),
+        (
+            r#"{"pair-margin": {"distance": "cosine", "positive_margin": 0.1}}"#,
+            Box::new(
+                PairMarginMiner::default()
+                    .with_distance(Distance::Cosine)
+                    .with_positive_margin(0.1),
+            ),
+        ),
+        (
+            r#"{"multi-similarity": {}}"#,
+            Box::new(MultiSimilarityMiner::default()),
+        ),
+    ] {
+        let named: AnyMiner = serde_json::from_str(json).unwrap();
+        named.check().unwrap();
+        let tuples = named.mine(&rows, &labels);
+        assert_eq!(tuples, miner.mine(&rows, &labels), "{json}");
+        assert_ne!(tuples.to_pairs().positive.len(), 0, "{json}");
+        let again = serde_json::to_string(&named).unwrap();
+        assert_eq!(named, serde_json::from_str(&again).unwrap());
+    }
+
+    let error = |json: &str| {
+        serde_json::from_str::<AnyMiner>(json)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(error(r#"{"batch-easy": {}}"#).contains("multi-similarity"));
+    assert!(error(r#"{"triplet-margin": {"magrin": 1}}"#).contains("selection"));
+    let miner = AnyMiner::TripletMargin(TripletMarginMiner::default().with_margin(f64::NAN));
+    let message = miner.check().unwrap_err().to_string();
+    assert!(
+        message.contains("triplet-margin") && message.contains("NaN"),
+        "{message}"
+    );
 }
 
 /// A miner's choice with any loss: the gradient goes through the loss, not through the choice.

@@ -67,7 +67,7 @@ pub(crate) fn symmetric_product<T: Scalar>(
 }
 
 /// `(sum_{i > j} A_ij B_ij, sum_i A_ii B_ii)` of square matrices.
-pub(crate) fn lower_dots<T: Scalar>(a: &Mat<T>, b: &Mat<T>) -> (f64, f64) {
+pub(crate) fn lower_dots<T: Scalar, S: Scalar>(a: &Mat<T>, b: &Mat<S>) -> (f64, f64) {
     let column = |j: usize| {
         let (a, b) = (&contiguous(a, j)[j..], &contiguous(b, j)[j..]);
         [precise_dot(&a[1..], &b[1..]), a[0].into() * b[0].into()]
@@ -84,7 +84,7 @@ pub(crate) fn lower_dots<T: Scalar>(a: &Mat<T>, b: &Mat<T>) -> (f64, f64) {
 const LANES: usize = 16;
 
 /// `<a, b>`, in f64.
-pub(crate) fn precise_dot<T: Scalar>(a: &[T], b: &[T]) -> f64 {
+pub(crate) fn precise_dot<T: Scalar, S: Scalar>(a: &[T], b: &[S]) -> f64 {
     let mut sums = [0.0; LANES];
     let (a, a_rest) = a.as_chunks::<LANES>();
     let (b, b_rest) = b.as_chunks::<LANES>();
@@ -130,7 +130,7 @@ pub(crate) fn times_vector<T: Scalar>(matrix: &Mat<T>, x: &[T]) -> Vec<T> {
 }
 
 /// `<A, B>` of two symmetric matrices from their lower triangles, in f64.
-pub(crate) fn symmetric_dot<T: Scalar>(a: &Mat<T>, b: &Mat<T>) -> f64 {
+pub(crate) fn symmetric_dot<T: Scalar, S: Scalar>(a: &Mat<T>, b: &Mat<S>) -> f64 {
     let (below, diagonal) = lower_dots(a, b);
     2.0 * below + diagonal
 }

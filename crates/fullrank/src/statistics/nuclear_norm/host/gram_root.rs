@@ -1,85 +1,76 @@
-//! `(Y^T Y + delta^2)^{-1/2}` from a few shifted inverses, and the nuclear norm with it.
+//! `Q = (Y^T Y + delta^2)^{-1/2}` from a few shifted inverses, and the nuclear norm with it.
 //!
-//! With `A = (Y^T Y + delta^2) / u`, `u` above its largest eigenvalue,
+//! With `A = (Y^T Y + delta^2) / u`, `u` at least its largest eigenvalue, the poles of [`InverseRoot`] give
 //!
 //! ```text
-//! Q = M (1 + sum_j a_j X_j) ~ A^{-1/2},      X_j = (A + c_j)^{-1}
-//! H = A Q = M (A + sum_j a_j (1 - c_j X_j)) ~ A^{1/2}
+//! R = M (1 + sum_j a_j X_j) ~ A^{-1/2},      X_j = (A + c_j)^{-1}
+//! H = A R = M (A + sum_j a_j (1 - c_j X_j)) ~ A^{1/2}
 //! ```
 //!
-//! by the poles of [`InverseRoot`]. Each `X_j` is the inverse of a positive definite matrix by
-//! Cholesky's factorization; they are independent and run in parallel. `H`, whose trace is the sum of
-//! the singular values, costs no product.
+//! Each `X_j` is the inverse of a positive definite matrix by Cholesky's factorization; they are
+//! independent and run in parallel. `H`, whose trace is the sum of the singular values, costs no product.
+//! There are two ways to have `Q` of them.
 //!
-//! # Accuracy
+//! # One step, in f32
 //!
-//! There are as many poles as the spectrum needs. They give the singular value `t` the push `f(t)` in
-//! place of 1, `|f - 1| <= e`. `tr H = sum t f` is as far off as that, but
+//! For a batch whose condition number is below 100 by the [ends](Ends) of its spectrum: squaring `Y` into its
+//! Gram matrix doubles the digits that small singular values need, and its least eigenvalue is then still a
+//! thousand times the noise. `Q` is `R` with as many poles as that spectrum needs. They give the singular value
+//! `t` the push `f(t)` in place of 1, `|f - 1| <= e`. `tr H = sum t f` is as far off as that, but
 //!
 //! ```text
-//! (3 tr H - <H, Q H>) / 2 = sum t (3 f - f^3) / 2 = sum t (1 - 3/2 (f - 1)^2 - ..)
+//! (3 tr H - <H, R H>) / 2 = sum t (3 f - f^3) / 2 = sum t (1 - 3/2 (f - 1)^2 - ..)
 //! ```
 //!
 //! only by `3/2 e^2`, for half a product of `r x r` matrices, which costs less than one more pole. So
 //! pushes to 7.5e-3 come with a value to 8e-5.
 //!
-//! # Precision
+//! # Two steps, for every spectrum
 //!
-//! Squaring `Y` into its Gram matrix doubles the digits that small singular values need. In f32, where
-//! the noise is 1e-7 of the largest eigenvalue, there are enough of them for
+//! No eigenvalue of `A` falls below `delta^2 / u`, and Zolotarev's functions [compose](super::zolotarev): two poles in
+//! f64, where the noise is far below `delta^2`, take whatever is between to a matrix of condition number 10 or less,
 //!
-//! - a batch whose condition number is below 100 by the [ends](Ends) of its spectrum: its least eigenvalue
-//!   is a thousand times the noise;
-//! - one that is so but for a few singular values far below the others, as square random batches have
-//!   them. These are [lifted](super::lifted): the matrix gets its greatest eigenvalue in their place, and
-//!   they come from the batch itself.
+//! ```text
+//! A' = R H        the squares of f(t), in [(1 - e)^2, (1 + e)^2]
+//! ```
 //!
-//! Any other batch, nearly collapsed or not, gets a Gram matrix, poles and a product in f64. There every
-//! spectrum is good enough: the noise is far below `delta^2`, which no eigenvalue falls below.
+//! whose inverse root `R'` takes a few poles in f32. All are functions of one matrix, hence
+//!
+//! ```text
+//! Q = R R',       sum_i t_i = <H, R'>
+//! ```
+//!
+//! for one and a half products. One step would take ten poles in f64 and close bounds of the spectrum. The time
+//! is the same whatever the spectrum, so that a collapse does not slow a training down.
 
-use faer::{Mat, MatRef, Par};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
 use super::Batch;
-use super::ends::{Ends, greatest};
-use super::lifted::{Lifted, Scaled};
+use super::ends::Ends;
 use super::zolotarev::{InverseRoot, Pole};
 use crate::host::cholesky::inverse;
 use crate::host::symmetric::{
-    Scalar, add_scaled, contiguous, contiguous_mut, mirrored, parts, symmetric_dot,
-    symmetric_product, trace,
+    Scalar, add_scaled, cast, contiguous, contiguous_mut, mirrored, parts, precise_dot,
+    symmetric_dot, symmetric_product, trace,
 };
 
-/// What is asked of the poles.
-#[derive(Clone, Copy)]
-struct Accuracy {
-    /// The largest error of a push.
-    push: f64,
-    /// The largest relative error of the value.
-    value: f64,
-}
+/// The largest error of a push of one step in f32: what a value to 1e-4, `3/2 e^2`, needs. A cosine of the
+/// gradient of 0.9999, at worst `1 - e^2 / 2`, needs less.
+const ONE_STEP: f64 = 7.5e-3;
 
-/// A batch in f32: what a value to 1e-4, `3/2 e^2`, needs. A cosine of the gradient of 0.9999, at worst
-/// `1 - e^2 / 2`, needs less.
-const SINGLE: Accuracy = Accuracy {
-    push: 7.5e-3,
-    value: 9e-5,
-};
+/// Poles of the first of two steps, side by side on two cores.
+const FIRST_POLES: usize = 2;
 
-/// Up to this rank f64 and a few more poles cost next to nothing.
+/// The largest relative error, of pushes and value, that the second step leaves in f32.
+const SINGLE: f64 = 5e-5;
+
+/// The same in f64.
+const DOUBLE: f64 = 1e-10;
+
+/// Up to this rank f64 costs next to nothing.
 const SMALL_RANK: usize = 64;
-
-/// A batch of small rank.
-const SMALL: Accuracy = Accuracy {
-    push: 1e-6,
-    value: 1e-10,
-};
-
-/// A batch in f64.
-const DOUBLE: Accuracy = Accuracy {
-    push: 1e-10,
-    value: 1e-15,
-};
 
 /// A smallest eigenvalue of at least this share of the largest is not hurt by rounding in f32, which
 /// puts noise of about 1e-7 on a Gram matrix.
@@ -89,12 +80,16 @@ const ENOUGH_FOR_SINGLE_GRAM: f64 = 1e-4;
 /// trying f32 first: random ones have a condition number above 55.
 const NEARLY_SQUARE: f64 = 0.93;
 
+/// What f32 may add to `P = Y Q` at most, in its Frobenius norm; that of `P` is about the root of the rank.
+const ROUNDING: f64 = 0.01;
+
+/// The greatest push grows by up to half of that; by this share of it in what was tried, twice as much as was seen.
+const ROUNDING_IN_PUSH: f64 = 0.125;
+
 /// The inverse root of a Gram matrix.
 pub(crate) struct GramRoot {
-    /// `(Y^T Y + delta^2)^{-1/2}`, but for the lifted directions.
+    /// `(Y^T Y + delta^2)^{-1/2}`.
     pub(super) root: Root,
-    /// These, and what the root has in their place.
-    pub(super) lifted: Option<(Lifted, f64)>,
     /// `sum_i sqrt(s_i^2 + delta^2)`.
     pub(super) nuclear_norm: f64,
     /// What no push exceeds.
@@ -129,14 +124,11 @@ impl Root {
     }
 }
 
-/// A Gram matrix in the precision of the poles.
+/// A positive definite matrix, and bounds of its eigenvalues.
 struct Gram<T> {
     /// The lower triangle.
     matrix: Mat<T>,
-    /// Bounds of the eigenvalues.
     ends: Ends,
-    /// What has been taken out of the matrix, which has the greatest eigenvalue in its place.
-    lifted: Option<Lifted>,
 }
 
 impl GramRoot {
@@ -148,75 +140,135 @@ impl GramRoot {
         delta: f64,
     ) -> Option<Self> {
         if tall.ncols() <= SMALL_RANK {
-            let gram = Gram::double(double().tall(), norm, delta);
-            return gram.root(SMALL, Root::Double);
+            return Self::double(double().tall(), norm, delta);
         }
-        let batch = Scaled {
-            tall,
-            norm,
-            ridge: delta * delta,
-        };
-        match Gram::single(batch) {
-            Some(gram) => gram.root(SINGLE, Root::Single),
-            None => Gram::double(double().tall(), norm, delta).root(SINGLE, Root::Double),
+        match Gram::single(tall, norm, delta) {
+            Some(gram) => gram.one_step(),
+            None => Gram::double(double().tall(), norm, delta).two_steps(SINGLE, single_or_double),
         }
     }
 
     /// For `Y = tall / norm` of Frobenius norm 1, in f64.
     pub(super) fn double(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Option<Self> {
-        Gram::double(tall, norm, delta).root(DOUBLE, Root::Double)
+        Gram::double(tall, norm, delta).two_steps(DOUBLE, double)
     }
 }
 
 impl Gram<f32> {
-    /// If f32 is enough, with or without lifting.
-    fn single(batch: Scaled<'_>) -> Option<Self> {
-        let tall = batch.tall;
-        let enough = |ends: &Ends| {
-            ends.least.is_finite() && ends.least >= ENOUGH_FOR_SINGLE_GRAM * ends.greatest
-        };
-        let mut matrix = ridged_gram(tall, batch.norm, batch.ridge);
-        let nearly_square = tall.ncols() as f64 > NEARLY_SQUARE * tall.nrows() as f64;
-        let ends = (!nearly_square).then(|| Ends::of(&matrix)).flatten();
-        let (ends, lifted) = match ends {
-            Some(ends) if enough(&ends) => (ends, None),
-            _ => {
-                let greatest = greatest(&matrix)?;
-                let floor = ENOUGH_FOR_SINGLE_GRAM * greatest;
-                if !Lifted::may_help(&matrix, greatest, floor) {
-                    return None;
-                }
-                let (lifted, least) = Lifted::out_of(&mut matrix, batch, greatest)?;
-                (Ends { least, greatest }, Some(lifted))
-            }
-        };
-        enough(&ends).then_some(Self {
-            matrix,
-            ends,
-            lifted,
+    /// If f32 is enough.
+    fn single(tall: MatRef<'_, f32>, norm: f64, delta: f64) -> Option<Self> {
+        if tall.ncols() as f64 > NEARLY_SQUARE * tall.nrows() as f64 {
+            return None;
+        }
+        let matrix = ridged_gram(tall, norm, delta * delta);
+        // Of eigenvalues none of which is below a share of the largest, which is at least ||A||^2 / tr A.
+        let largest = symmetric_dot(&matrix, &matrix) / trace(&matrix);
+        let others = (matrix.nrows() - 1) as f64;
+        if trace(&matrix) < largest * (1.0 + others * ENOUGH_FOR_SINGLE_GRAM) {
+            return None;
+        }
+        let ends = Ends::of(&matrix)?;
+        let enough = ends.least.is_finite() && ends.least >= ENOUGH_FOR_SINGLE_GRAM * ends.greatest;
+        enough.then_some(Self { matrix, ends })
+    }
+
+    /// The root by the poles of one step.
+    fn one_step(self) -> Option<GramRoot> {
+        let poles = InverseRoot::new(self.ends.ratio().sqrt(), ONE_STEP);
+        let inverses = self.inverses(&poles)?;
+        let root = self.root(&poles, &inverses, 1.0);
+        let half = self.half(&poles, &inverses, 1.0);
+        let par = parts(self.size().pow(3) / 2);
+        let cube = symmetric_product(root.as_ref(), half.as_ref(), 1.0, par);
+        let sum = 1.5 * self.trace_of_half(&poles, &inverses) - 0.5 * symmetric_dot(&half, &cube);
+        let bound = self.ends.greatest.sqrt();
+        Some(GramRoot {
+            root: Root::Single(root * faer::Scale(bound.recip() as f32)),
+            nuclear_norm: bound * sum,
+            greatest_push: 1.0 + poles.error,
         })
     }
 }
 
 impl Gram<f64> {
-    /// Of any spectrum: its ends are bounded closely, for the sake of fewer poles, but never beyond what
-    /// holds for every Gram matrix.
+    /// Of any spectrum: its ends are what holds for every one.
     fn double(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Self {
         let matrix = ridged_gram(tall, norm, delta * delta);
-        let (least, greatest) = (delta * delta, trace(&matrix));
-        let ends = match Ends::of(&matrix) {
-            Some(ends) => Ends {
-                least: ends.least.max(least),
-                greatest: ends.greatest.min(greatest),
-            },
-            None => Ends { least, greatest },
+        // A norm of the matrix is above its eigenvalues, and finds a NaN.
+        let greatest = symmetric_dot(&matrix, &matrix).sqrt() * (1.0 + 1e-12);
+        let ends = Ends {
+            least: delta * delta,
+            greatest,
         };
-        Self {
-            matrix,
-            ends,
-            lifted: None,
-        }
+        Self { matrix, ends }
     }
+
+    /// The root by two steps, the second in `S`; `product` makes it of the roots of both, and says what rounding adds to
+    /// `P`.
+    fn two_steps<S: Scalar>(
+        self,
+        tolerance: f64,
+        product: fn(&Mat<f64>, &Mat<S>, f64) -> (Root, f64),
+    ) -> Option<GramRoot> {
+        let first = InverseRoot::with_poles(self.ends.ratio().sqrt(), FIRST_POLES);
+        let inverses = self.inverses(&first)?;
+        // Divided by the largest push, so that none is above 1.
+        let (least, greatest) = (1.0 - first.error, 1.0 + first.error);
+        let root = self.root(&first, &inverses, greatest.recip());
+        let half = self.half(&first, &inverses, greatest.recip());
+        drop(inverses);
+        let par = parts(self.size().pow(3) / 2);
+        let pushed = symmetric_product(root.as_ref(), half.as_ref(), 1.0, par);
+        let pushed = Gram::<S> {
+            matrix: cast(&pushed),
+            ends: Ends {
+                least: (least / greatest).powi(2),
+                greatest: 1.0,
+            },
+        };
+        let second = InverseRoot::new(least / greatest, tolerance);
+        let inverses = pushed.inverses(&second)?;
+        let rest = pushed.root(&second, &inverses, 1.0);
+        drop(inverses);
+        let bound = self.ends.greatest.sqrt();
+        let (whole, rounding) = product(&root, &rest, bound.recip());
+        Some(GramRoot {
+            nuclear_norm: bound * symmetric_dot(&half, &rest),
+            root: whole,
+            greatest_push: 1.0 + second.error + ROUNDING_IN_PUSH * rounding,
+        })
+    }
+}
+
+/// In f32 if its rounding adds little.
+fn single_or_double(root: &Mat<f64>, rest: &Mat<f32>, scale: f64) -> (Root, f64) {
+    let single = product(&cast(root), rest, scale);
+    let rounding = f64::from(f32::EPSILON) * norm(&single);
+    match rounding <= ROUNDING {
+        true => (Root::Single(single), rounding),
+        false => double(root, &cast(rest), scale),
+    }
+}
+
+fn double(root: &Mat<f64>, rest: &Mat<f64>, scale: f64) -> (Root, f64) {
+    (Root::Double(product(root, rest, scale)), 0.0)
+}
+
+/// `scale R R'`. All of it, not a triangle: in this order alone, what rounding has left of `R'` is not multiplied by
+/// the norm of `R`.
+fn product<T: Scalar>(root: &Mat<T>, rest: &Mat<T>, scale: f64) -> Mat<T> {
+    let size = root.nrows();
+    let mut product = Mat::zeros(size, size);
+    let (par, scale) = (parts(size.pow(3)), T::from_f64(scale));
+    matmul(&mut product, Accum::Replace, root, rest, scale, par);
+    product
+}
+
+/// Frobenius norm.
+fn norm(matrix: &Mat<f32>) -> f64 {
+    let square = |j| precise_dot(contiguous(matrix, j), contiguous(matrix, j));
+    let squares: Vec<f64> = (0..matrix.ncols()).into_par_iter().map(square).collect();
+    squares.into_iter().sum::<f64>().sqrt()
 }
 
 impl<T: Scalar> Gram<T> {
@@ -251,60 +303,27 @@ impl<T: Scalar> Gram<T> {
         }
     }
 
-    /// The root, in the precision of the poles.
-    fn root(self, accuracy: Accuracy, wrap: fn(Mat<T>) -> Root) -> Option<GramRoot> {
-        let lower = (self.ends.least / self.ends.greatest).min(1.0).sqrt();
-        let poles = InverseRoot::new(lower, accuracy.push);
-        let inverses = self.inverses(&poles)?;
-
-        // Q by the eigenvalues of A is Q by those of the Gram matrix times the root of u.
-        let bound = self.ends.greatest;
-        let scale = poles.scale / bound.sqrt();
-        let mut sum = self.trace_of_half(&poles, &inverses);
-        let mut root = self.combine(|j, root: &mut [T]| {
-            // Q = M (1 + sum_j a_j X_j)
+    /// `scale M (1 + sum_j a_j X_j)`
+    fn root(&self, poles: &InverseRoot, inverses: &[Mat<T>], scale: f64) -> Mat<T> {
+        let scale = scale * poles.scale;
+        self.combine(|j, root: &mut [T]| {
             root[0] = T::from_f64(scale);
-            for (pole, inverse) in poles.poles.iter().zip(&inverses) {
+            for (pole, inverse) in poles.poles.iter().zip(inverses) {
                 add_column(inverse, j, scale * pole.residue, root);
             }
-        });
-        root = mirrored(root);
-        let correct = poles.error > accuracy.value;
-        if correct {
-            let half = self.combine(|j, half: &mut [T]| {
-                // H = M (A + sum_j a_j (1 - c_j X_j))
-                add_column(&self.matrix, j, poles.scale / bound, half);
-                for (pole, inverse) in poles.poles.iter().zip(&inverses) {
-                    let factor = poles.scale * pole.residue;
-                    add_column(inverse, j, -factor * pole.shift, half);
-                    half[0] += T::from_f64(factor);
-                }
-            });
-            let half = mirrored(half);
-            let cube = symmetric_product(
-                root.as_ref(),
-                half.as_ref(),
-                bound.sqrt(),
-                parts(self.size().pow(3) / 2),
-            );
-            sum = 1.5 * sum - 0.5 * symmetric_dot(&half, &cube);
-        }
-        let mut nuclear_norm = bound.sqrt() * sum;
-        // The push of the greatest, and what the sum has of it.
-        let push = 1.0 + poles.error;
-        let there = match correct {
-            true => 0.5 * push * (3.0 - push * push),
-            false => push,
-        };
-        let lifted = self.lifted.map(|lifted| {
-            nuclear_norm += lifted.sum() - lifted.count() as f64 * there * bound.sqrt();
-            (lifted, push / bound.sqrt())
-        });
-        Some(GramRoot {
-            root: wrap(root),
-            lifted,
-            nuclear_norm,
-            greatest_push: push,
+        })
+    }
+
+    /// `scale M (A + sum_j a_j (1 - c_j X_j))`
+    fn half(&self, poles: &InverseRoot, inverses: &[Mat<T>], scale: f64) -> Mat<T> {
+        let scale = scale * poles.scale;
+        self.combine(|j, half: &mut [T]| {
+            add_column(&self.matrix, j, scale / self.ends.greatest, half);
+            for (pole, inverse) in poles.poles.iter().zip(inverses) {
+                let factor = scale * pole.residue;
+                add_column(inverse, j, -factor * pole.shift, half);
+                half[0] += T::from_f64(factor);
+            }
         })
     }
 
@@ -316,7 +335,7 @@ impl<T: Scalar> Gram<T> {
         poles.scale * (trace(&self.matrix) / self.ends.greatest + sum.sum::<f64>())
     }
 
-    /// The symmetric matrix whose columns, from the diagonal down, `fill` adds up; its lower triangle.
+    /// The symmetric matrix whose columns, from the diagonal down, `fill` adds up.
     fn combine(&self, fill: impl Fn(usize, &mut [T]) + Sync) -> Mat<T> {
         let mut matrix = Mat::<T>::zeros(self.size(), self.size());
         let fill = |(j, column)| fill(j, &mut contiguous_mut(column)[j..]);
@@ -324,7 +343,7 @@ impl<T: Scalar> Gram<T> {
             Par::Seq => matrix.col_iter_mut().enumerate().for_each(fill),
             _ => matrix.par_col_iter_mut().enumerate().for_each(fill),
         }
-        matrix
+        mirrored(matrix)
     }
 }
 

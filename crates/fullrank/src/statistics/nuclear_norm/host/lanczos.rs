@@ -78,7 +78,7 @@ pub(crate) fn largest_eigenpairs(
 }
 
 /// Numbers in (-1, 1) without a pattern: a Weyl sequence, its bits mixed (splitmix64).
-pub(super) fn noise(dim: usize, start: u64) -> Vec<f64> {
+fn noise(dim: usize, start: u64) -> Vec<f64> {
     let first = 1 + start * dim as u64;
     (first..first + dim as u64)
         .map(|i| {

@@ -6,18 +6,15 @@
 mod ends;
 mod gram_root;
 mod lanczos;
-mod lifted;
 mod zolotarev;
 
 use std::borrow::Cow;
 
 use faer::linalg::matmul::matmul;
-use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef};
 use rayon::prelude::*;
 
 use self::gram_root::{GramRoot, Root};
-use self::lifted::Lifted;
 use crate::host::matrix::{HostMatrix, tall};
 use crate::host::memory::keep_freed;
 use crate::host::symmetric::{Scalar, cast, parts, precise_dot};
@@ -54,10 +51,6 @@ pub(super) trait Entry: Scalar {
 
     /// `scale batch root`, of the shape of [`Batch::tall`].
     fn times_root(batch: &Batch<'_, Self>, root: &Root, scale: f64, product: MatMut<'_, Self>);
-
-    /// As [`Lifted::add_share`].
-    fn add_lifted(lifted: &Lifted, product: MatMut<'_, Self>, scale: f64, there: f64)
-    -> Option<()>;
 }
 
 impl Entry for f32 {
@@ -76,22 +69,9 @@ impl Entry for f32 {
             }
         }
     }
-
-    fn add_lifted(
-        lifted: &Lifted,
-        product: MatMut<'_, Self>,
-        scale: f64,
-        there: f64,
-    ) -> Option<()> {
-        lifted.add_share(product, scale, there)
-    }
 }
 
 impl Entry for f64 {
-    fn add_lifted(_: &Lifted, _: MatMut<'_, Self>, _: f64, _: f64) -> Option<()> {
-        unreachable!("nothing is lifted in f64")
-    }
-
     fn gram_root(batch: &Batch<'_, Self>, norm: f64, delta: f64) -> Option<GramRoot> {
         GramRoot::double(batch.tall(), norm, delta)
     }
@@ -144,10 +124,7 @@ pub(super) fn nuclear_norm<T: Entry>(
     let root = T::gram_root(&matrix, norm, smoothing)?;
     Some(Solution {
         mean: norm * root.nuclear_norm / shape[0].min(shape[1]) as f64 * 2f64.powi(exponent),
-        gradient: match gradient {
-            true => Some(gradient_of(&matrix, norm, smoothing, root)?),
-            false => None,
-        },
+        gradient: gradient.then(|| gradient_of(&matrix, norm, smoothing, root)),
     })
 }
 
@@ -156,36 +133,28 @@ fn gradient_of<T: Entry>(
     norm: f64,
     smoothing: f64,
     root: GramRoot,
-) -> Option<HostMatrix<T>> {
+) -> HostMatrix<T> {
     let GramRoot {
         mut root,
-        lifted,
         greatest_push,
         ..
     } = root;
     let [batch, dim] = matrix.shape;
     // Y Q + delta^2 tr(Q) Y: see the module above.
-    let lifted_trace = (lifted.as_ref()).map_or(0.0, |(lifted, there)| {
-        lifted.sum_of_inverses() - lifted.count() as f64 * there
-    });
-    let shift = smoothing * smoothing * (root.trace() + lifted_trace);
-    root.shift(shift);
+    root.shift(smoothing * smoothing * root.trace());
     let mut entries = vec![T::from_f64(0.0); batch * dim];
     let out = MatMut::from_row_major_slice_mut(&mut entries, batch, dim);
-    let mut out = if batch < dim {
+    let out = if batch < dim {
         out.transpose_mut()
     } else {
         out
     };
     let damping = (GREATEST_PUSH / greatest_push).min(1.0);
-    T::times_root(matrix, &root, damping / norm, out.rb_mut());
-    if let Some((lifted, there)) = lifted {
-        T::add_lifted(&lifted, out.rb_mut(), damping, there + shift)?;
-    }
-    Some(HostMatrix {
+    T::times_root(matrix, &root, damping / norm, out);
+    HostMatrix {
         entries,
         shape: matrix.shape,
-    })
+    }
 }
 
 /// In f64, the same whatever the number of threads.

@@ -54,7 +54,8 @@ impl InverseRoot {
             .expect("the last one is always accepted")
     }
 
-    fn with_poles(lower: f64, count: usize) -> Self {
+    /// The approximation with this many poles.
+    pub(crate) fn with_poles(lower: f64, count: usize) -> Self {
         let period = quarter_period(lower);
         let node = |i: usize| {
             let (sn, cn) = jacobi(i as f64 * period / (2 * count + 1) as f64, lower);
