@@ -53,6 +53,28 @@ fn exact_up_to_a_condition_of_100() {
     }
 }
 
+/// Where a Gram matrix of f32 would have lost the small singular values, the host solver has value and gradient to the
+/// tolerance of its poles.
+#[test]
+fn as_exact_on_the_host_at_a_condition_of_10_000() {
+    let device = Device::default();
+    for (rows, dims) in [(144, 128), (100, 100), (90, 200)] {
+        let rank = rows.min(dims);
+        for cond in [300.0, 1e3, 1e4] {
+            for spectrum in spectra(rank, cond) {
+                let (e, polar) = Matrix::with_spectrum(rows, dims, &spectrum, 7);
+                let evaluation = linear(Solver::Host).evaluate(e.tensor(&device, DType::F32));
+                let exact = spectrum.iter().sum::<f64>() / rank as f64;
+                let mean = -number(evaluation.value);
+                approx::assert_relative_eq!(mean, exact, max_relative = 5e-5);
+                let [coefficients] = evaluation.coefficients.expect("with gradient");
+                let missing = 1.0 + Matrix::from(coefficients).cosine(&polar);
+                assert!(missing < 1e-5, "{rows}x{dims}, cond {cond}: {missing:e}");
+            }
+        }
+    }
+}
+
 /// Any spectrum: the documented smoothed function to 1%, the exact one to 1%, no direction pushed by
 /// more than 1.001 / r, and those well above the smoothing as hard as any.
 #[test]

@@ -27,8 +27,7 @@
 //!
 //! # How
 //!
-//! Two solvers, for two kinds of machine: [`host`] (shifted inverses of the smaller Gram matrix, as many
-//! as the spectrum needs, `c = 1e-4`, and `5e-8 r` above `r = 2000`, for `delta^2` has to stay above the
+//! Two solvers, for two kinds of machine: [`host`] (a few shifted inverses of the smaller Gram matrix, `c = 1e-4`, and `5e-8 r` above `r = 2000`, for `delta^2` has to stay above the
 //! noise of f64) and [`device`] (a fixed number of matrix products on the device, no read-back, `c = 8e-4`:
 //! a smaller one would take more of them).
 

@@ -13,6 +13,10 @@
 //! of the others (Nakatsukasa & Freund, SIAM Review 58 (2016), section 3:
 //! `c_i = l^2 sn^2(i K / (2p + 1)) / cn^2(i K / (2p + 1))`, Jacobi's functions of modulus
 //! `sqrt(1 - l^2)`, `K` its quarter period).
+//!
+//! `f` takes `[l, 1]` to `[1 - e, 1 + e]`, and the best function of that interval after it is again the best of
+//! its type, `((2p + 1)^2, ..)` (ibid., the title of which promises decompositions in two iterations): two steps of two poles
+//! reach what one step of twelve does.
 
 /// One term `residue / (x + shift)`.
 #[derive(Clone, Copy, Debug)]
