@@ -93,6 +93,28 @@ fn vicreg_of_two_views() {
     }
 }
 
+/// The values of the tests of the library, which have the numpy programs that print them.
+#[test]
+fn newer_losses() {
+    let folder = TempDir::new().unwrap();
+    let [x, y] = views(&folder);
+    let [x, y] = [x.to_str().unwrap(), y.to_str().unwrap()];
+    for device in ["flex", "ndarray"] {
+        let report = |args: &[&str]| json(&[&["loss"], args, &["--device", device]].concat());
+        let loss = |args: &[&str]| report(args)["loss"].clone();
+        let one = loss(&["covariance-to-identity", "--input", x]);
+        close(&one, 1.7400377473386106, 1e-12);
+        let nt_xent = ["nt-xent", "--input", x, "--second", y];
+        close(&loss(&nt_xent), 2.3428566441586094, 1e-12);
+        let cold = loss(&[&nt_xent[..], &["--set", "temperature=0.07"]].concat());
+        close(&cold, 11.446409647112388, 1e-12);
+        // What the smoothing changes is below 1e-6 of it.
+        let mmcr = report(&["mmcr", "--input", x, "--second", y]);
+        close(&mmcr["loss"], -2.2111042669695333, 1e-6);
+        close(&mmcr["terms"]["local"], 1.998023767871571, 1e-6);
+    }
+}
+
 #[test]
 fn svmax_in_single_precision_and_fortran_order() {
     let folder = TempDir::new().unwrap();
@@ -133,7 +155,7 @@ fn gradients_of_both_views() {
     let outputs = ["gx.npy", "gy.npy"].map(|name| folder.path().join(name));
     let [x, y, gx, gy] =
         [&paths[0], &paths[1], &outputs[0], &outputs[1]].map(|p| p.to_str().unwrap());
-    for loss in ["vicreg", "barlow-twins"] {
+    for loss in ["vicreg", "barlow-twins", "nt-xent", "mmcr"] {
         let mut args = vec!["loss", loss, "--input", x, "--second", y];
         json(&[&args[..], &["--gradient", gx, "--second-gradient", gy]].concat());
         let moved = folder.path().join("moved.npy");
@@ -210,7 +232,13 @@ fn every_loss_of_one_view() {
     let outputs = ["g.npy", "moved.npy"].map(|name| folder.path().join(name));
     let [x, g, moved] = [&paths[0], &outputs[0], &outputs[1]].map(|p| p.to_str().unwrap());
     let (_, entries) = read(&paths[0]);
-    for name in ["svmax", "variance", "covariance", "variance-covariance"] {
+    for name in [
+        "svmax",
+        "variance",
+        "covariance",
+        "variance-covariance",
+        "covariance-to-identity",
+    ] {
         json(&["loss", name, "--input", x, "--gradient", g]);
         let (shape, gradient) = read(&outputs[0]);
         assert_eq!(shape, [4, 3]);

@@ -11,9 +11,11 @@ mod surrogate;
 pub use diagnostics::Diagnostics;
 pub use losses::{
     AnyRegularizer, AnyTwoViewLoss, BarlowTwinsLoss, BarlowTwinsLossConfig, Covariance,
-    CovarianceConfig, HyperParameterError, Regularizer, RegularizerConfig, RegularizerSum, SvMax,
-    SvMaxConfig, SvMaxForm, TwoViewLoss, TwoViewLossConfig, Variance, VarianceConfig,
-    VarianceCovariance, VarianceCovarianceConfig, VicRegLoss, VicRegLossConfig, VicRegScaling,
+    CovarianceConfig, CovarianceToIdentity, CovarianceToIdentityConfig, HyperParameterError,
+    MmcrLoss, MmcrLossConfig, NtXentLoss, NtXentLossConfig, Regularizer, RegularizerConfig,
+    RegularizerSum, SvMax, SvMaxConfig, SvMaxForm, TwoViewLoss, TwoViewLossConfig, Variance,
+    VarianceConfig, VarianceCovariance, VarianceCovarianceConfig, VicRegLoss, VicRegLossConfig,
+    VicRegScaling,
 };
 pub use statistics::{Bounds, Solver, unit_rows};
 #[cfg(feature = "spectrum")]

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use clap::{Args, ValueEnum};
 use fullrank::{
-    BarlowTwinsLossConfig, CovarianceConfig, SvMaxConfig, Terms, VarianceConfig,
-    VarianceCovarianceConfig, VicRegLossConfig,
+    BarlowTwinsLossConfig, CovarianceConfig, CovarianceToIdentityConfig, MmcrLossConfig,
+    NtXentLossConfig, SvMaxConfig, Terms, VarianceConfig, VarianceCovarianceConfig,
+    VicRegLossConfig,
 };
 use fullrank_cli::device::DeviceArg;
 use fullrank_cli::exit::print;
@@ -33,7 +34,7 @@ pub(crate) struct LossArgs {
     /// The embeddings, or those of the first view: a file that `inspect` reads
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// The embeddings of the second view, for vicreg and barlow-twins
+    /// The embeddings of the second view, for vicreg, barlow-twins, nt-xent and mmcr
     #[arg(long, value_name = "FILE")]
     second: Option<PathBuf>,
     /// The label of each row, for the ranking losses: whole numbers or names
@@ -73,11 +74,17 @@ enum LossName {
     Covariance,
     /// Both of a single embedding
     VarianceCovariance,
+    /// The distance of the covariance from the identity (Weak-SIGReg, 2026)
+    CovarianceToIdentity,
     /// Variance, invariance and covariance of two views (Bardes et al. 2021)
     #[value(name = "vicreg")]
     VicReg,
     /// Cross-correlation of two views towards the identity (Zbontar et al. 2021)
     BarlowTwins,
+    /// Each view of a sample against all other rows (SimCLR, Chen et al. 2020)
+    NtXent,
+    /// The nuclear norm of the views' centroids (Yerxa et al. 2023)
+    Mmcr,
     /// Positive pairs together, negative pairs a margin apart (Hadsell et al. 2006)
     Contrastive,
     /// The negative farther than the positive by a margin (Schroff et al. 2015, Hermans et al. 2017)
@@ -206,8 +213,11 @@ fn configure(name: LossName, set: &[String]) -> Result<Loss> {
         LossName::Variance => one!(VarianceConfig::new()),
         LossName::Covariance => one!(CovarianceConfig::new()),
         LossName::VarianceCovariance => one!(VarianceCovarianceConfig::new()),
+        LossName::CovarianceToIdentity => one!(CovarianceToIdentityConfig::new()),
         LossName::VicReg => two!(VicRegLossConfig),
         LossName::BarlowTwins => two!(BarlowTwinsLossConfig),
+        LossName::NtXent => two!(NtXentLossConfig),
+        LossName::Mmcr => two!(MmcrLossConfig),
         LossName::Contrastive => labelled!(ContrastiveLossConfig),
         LossName::Triplet => labelled!(TripletLossConfig),
         LossName::NPair => labelled!(NPairLossConfig),

@@ -5,8 +5,9 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Covariance, CovarianceConfig, HyperParameterError, Regularizer, RegularizerSum, SvMax,
-    SvMaxConfig, Variance, VarianceConfig, VarianceCovariance, VarianceCovarianceConfig,
+    Covariance, CovarianceConfig, CovarianceToIdentity, CovarianceToIdentityConfig,
+    HyperParameterError, Regularizer, RegularizerSum, SvMax, SvMaxConfig, Variance, VarianceConfig,
+    VarianceCovariance, VarianceCovarianceConfig,
 };
 use crate::surrogate::{Surrogate, Terms};
 
@@ -52,6 +53,8 @@ pub enum RegularizerConfig {
     Covariance(CovarianceConfig),
     /// Both of VICReg's single-view terms: [`VarianceCovariance`].
     VarianceCovariance(VarianceCovarianceConfig),
+    /// The distance of the covariance from the identity: [`CovarianceToIdentity`].
+    CovarianceToIdentity(CovarianceToIdentityConfig),
     /// Several at once: [`RegularizerSum`].
     Sum(Vec<RegularizerConfig>),
 }
@@ -64,6 +67,7 @@ impl RegularizerConfig {
             Self::Variance(_) => "variance",
             Self::Covariance(_) => "covariance",
             Self::VarianceCovariance(_) => "variance-covariance",
+            Self::CovarianceToIdentity(_) => "covariance-to-identity",
             Self::Sum(_) => "sum",
         }
     }
@@ -79,6 +83,7 @@ impl RegularizerConfig {
             Self::Variance(config) => config.check(),
             Self::Covariance(config) => config.check(),
             Self::VarianceCovariance(config) => config.check(),
+            Self::CovarianceToIdentity(config) => config.check(),
             Self::Sum(configs) if configs.is_empty() => Err(HyperParameterError::new(
                 "a sum of regularizers needs at least one, got none",
             )),
@@ -98,6 +103,9 @@ impl RegularizerConfig {
             Self::Variance(config) => AnyRegularizer::Variance(config.init()),
             Self::Covariance(config) => AnyRegularizer::Covariance(config.init()),
             Self::VarianceCovariance(config) => AnyRegularizer::VarianceCovariance(config.init()),
+            Self::CovarianceToIdentity(config) => {
+                AnyRegularizer::CovarianceToIdentity(config.init())
+            }
             Self::Sum(configs) => {
                 let summands = configs.iter().map(|config| (config.name(), config.init()));
                 AnyRegularizer::Sum(RegularizerSum::new(summands))
@@ -117,6 +125,8 @@ pub enum AnyRegularizer {
     Covariance(Covariance),
     /// Both of VICReg's single-view terms.
     VarianceCovariance(VarianceCovariance),
+    /// The distance of the covariance from the identity.
+    CovarianceToIdentity(CovarianceToIdentity),
     /// Several at once.
     Sum(RegularizerSum<AnyRegularizer>),
 }
@@ -128,6 +138,7 @@ impl AnyRegularizer {
             Self::Variance(regularizer) => regularizer,
             Self::Covariance(regularizer) => regularizer,
             Self::VarianceCovariance(regularizer) => regularizer,
+            Self::CovarianceToIdentity(regularizer) => regularizer,
             Self::Sum(regularizer) => regularizer,
         }
     }

@@ -8,7 +8,8 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BarlowTwinsLoss, BarlowTwinsLossConfig, HyperParameterError, VicRegLoss, VicRegLossConfig,
+    BarlowTwinsLoss, BarlowTwinsLossConfig, HyperParameterError, MmcrLoss, MmcrLossConfig,
+    NtXentLoss, NtXentLossConfig, VicRegLoss, VicRegLossConfig,
 };
 use crate::surrogate::{self, Surrogate, Terms};
 
@@ -72,6 +73,8 @@ two_view_loss!({L: TwoViewLoss + ?Sized} Box<L>, |this| (**this));
 two_view_loss!({L: TwoViewLoss + ?Sized} Arc<L>, |this| (**this));
 two_view_loss!({} VicRegLoss, |this| this);
 two_view_loss!({} BarlowTwinsLoss, |this| this);
+two_view_loss!({} NtXentLoss, |this| this);
+two_view_loss!({} MmcrLoss, |this| this);
 two_view_loss!({} AnyTwoViewLoss, |this| this.chosen());
 
 /// Every two-view loss of this crate by name, as it stands in a configuration file.
@@ -92,6 +95,10 @@ pub enum TwoViewLossConfig {
     VicReg(VicRegLossConfig),
     /// The cross-correlation of the views: [`BarlowTwinsLoss`].
     BarlowTwins(BarlowTwinsLossConfig),
+    /// Each view of a sample against all other rows: [`NtXentLoss`].
+    NtXent(NtXentLossConfig),
+    /// The nuclear norm of the views' centroids: [`MmcrLoss`].
+    Mmcr(MmcrLossConfig),
 }
 
 impl TwoViewLossConfig {
@@ -100,6 +107,8 @@ impl TwoViewLossConfig {
         match self {
             Self::VicReg(_) => "vicreg",
             Self::BarlowTwins(_) => "barlow-twins",
+            Self::NtXent(_) => "nt-xent",
+            Self::Mmcr(_) => "mmcr",
         }
     }
 
@@ -112,6 +121,8 @@ impl TwoViewLossConfig {
         let checked = match self {
             Self::VicReg(config) => config.check(),
             Self::BarlowTwins(config) => config.check(),
+            Self::NtXent(config) => config.check(),
+            Self::Mmcr(config) => config.check(),
         };
         checked.map_err(|error| error.within(self.name()))
     }
@@ -125,6 +136,8 @@ impl TwoViewLossConfig {
         match self {
             Self::VicReg(config) => AnyTwoViewLoss::VicReg(config.init()),
             Self::BarlowTwins(config) => AnyTwoViewLoss::BarlowTwins(config.init()),
+            Self::NtXent(config) => AnyTwoViewLoss::NtXent(config.init()),
+            Self::Mmcr(config) => AnyTwoViewLoss::Mmcr(config.init()),
         }
     }
 }
@@ -136,6 +149,10 @@ pub enum AnyTwoViewLoss {
     VicReg(VicRegLoss),
     /// The cross-correlation of the views.
     BarlowTwins(BarlowTwinsLoss),
+    /// Each view of a sample against all other rows.
+    NtXent(NtXentLoss),
+    /// The nuclear norm of the views' centroids.
+    Mmcr(MmcrLoss),
 }
 
 impl AnyTwoViewLoss {
@@ -143,6 +160,8 @@ impl AnyTwoViewLoss {
         match self {
             Self::VicReg(loss) => loss,
             Self::BarlowTwins(loss) => loss,
+            Self::NtXent(loss) => loss,
+            Self::Mmcr(loss) => loss,
         }
     }
 }

@@ -3,8 +3,10 @@
 
 mod bounds;
 pub(crate) mod correlation;
+pub(crate) mod identity_distance;
 pub(crate) mod moments;
 pub(crate) mod nuclear_norm;
+pub(crate) mod similarity;
 mod solver;
 #[cfg(feature = "spectrum")]
 mod spectrum;

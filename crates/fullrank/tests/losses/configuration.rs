@@ -8,9 +8,10 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device};
 use fullrank::{
-    AnyRegularizer, AnyTwoViewLoss, BarlowTwinsLossConfig, CovarianceConfig, Regularizer,
-    RegularizerConfig, Solver, SvMaxConfig, SvMaxForm, Terms, TwoViewLoss, TwoViewLossConfig,
-    VarianceConfig, VarianceCovarianceConfig, VicRegLossConfig,
+    AnyRegularizer, AnyTwoViewLoss, BarlowTwinsLossConfig, CovarianceConfig,
+    CovarianceToIdentityConfig, MmcrLossConfig, NtXentLossConfig, Regularizer, RegularizerConfig,
+    Solver, SvMaxConfig, SvMaxForm, Terms, TwoViewLoss, TwoViewLossConfig, VarianceConfig,
+    VarianceCovarianceConfig, VicRegLossConfig,
 };
 
 use crate::matrices::{Matrix, number};
@@ -25,6 +26,7 @@ fn every_regularizer() -> Vec<RegularizerConfig> {
         RegularizerConfig::Variance(VarianceConfig::new()),
         RegularizerConfig::Covariance(CovarianceConfig::new()),
         RegularizerConfig::VarianceCovariance(VarianceCovarianceConfig::new()),
+        RegularizerConfig::CovarianceToIdentity(CovarianceToIdentityConfig::new()),
         RegularizerConfig::Sum(vec![
             RegularizerConfig::SvMax(SvMaxConfig::new()),
             RegularizerConfig::Sum(vec![RegularizerConfig::Variance(VarianceConfig::new())]),
@@ -36,6 +38,8 @@ fn every_two_view_loss() -> Vec<TwoViewLossConfig> {
     vec![
         TwoViewLossConfig::VicReg(VicRegLossConfig::new()),
         TwoViewLossConfig::BarlowTwins(BarlowTwinsLossConfig::new()),
+        TwoViewLossConfig::NtXent(NtXentLossConfig::new()),
+        TwoViewLossConfig::Mmcr(MmcrLossConfig::new()),
     ]
 }
 
@@ -58,6 +62,25 @@ fn what_a_file_leaves_out_has_its_default() {
         config,
         TwoViewLossConfig::BarlowTwins(BarlowTwinsLossConfig::new())
     );
+}
+
+/// What each choice is called in a file is what it calls itself.
+#[test]
+fn names_in_files() {
+    let name = |json: serde_json::Value| {
+        let object = json.as_object().expect("an object").clone();
+        object.keys().next().expect("one key").clone()
+    };
+    let regularizers = every_regularizer();
+    let two_view_losses = every_two_view_loss();
+    let names = (regularizers.iter())
+        .map(|config| (config.name(), serde_json::to_value(config)))
+        .chain(
+            (two_view_losses.iter()).map(|config| (config.name(), serde_json::to_value(config))),
+        );
+    for (expected, json) in names {
+        assert_eq!(name(json.unwrap()), expected);
+    }
 }
 
 #[test]
@@ -290,10 +313,14 @@ fn every_loss_takes_the_solver_it_is_told() {
             RegularizerConfig::VarianceCovariance(
                 VarianceCovarianceConfig::new().with_solver(solver),
             ),
+            RegularizerConfig::CovarianceToIdentity(
+                CovarianceToIdentityConfig::new().with_solver(solver),
+            ),
         ];
         let losses = [
             TwoViewLossConfig::VicReg(VicRegLossConfig::new().with_solver(solver)),
             TwoViewLossConfig::BarlowTwins(BarlowTwinsLossConfig::new().with_solver(solver)),
+            TwoViewLossConfig::Mmcr(MmcrLossConfig::new().with_solver(solver)),
         ];
         let single = regularizers
             .iter()

@@ -2,7 +2,8 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use fullrank::{
-    Regularizer, RegularizerConfig, Solver, SvMax, SvMaxConfig, SvMaxForm, VarianceConfig,
+    CovarianceToIdentityConfig, MmcrLossConfig, NtXentLossConfig, Regularizer, RegularizerConfig,
+    Solver, SvMax, SvMaxConfig, SvMaxForm, VarianceConfig,
 };
 
 use crate::matrices::{Loss, Matrix, f64_device, number, regimes};
@@ -385,7 +386,7 @@ fn half_precision() {
         let e = Matrix::normal(12, 6, 8).map(|x| (x * 8.0).round() / 8.0);
         for loss in Loss::all(12, 6) {
             // The other view of two-view losses is rounded with the first.
-            if loss.name.starts_with("vicreg") || loss.name.starts_with("barlow") {
+            if loss.takes_two_views() {
                 continue;
             }
             let half = loss.forward(e.tensor(&device, dtype));
@@ -441,6 +442,23 @@ fn views_of_different_shape() {
 }
 
 #[test]
+fn no_two_view_loss_takes_views_of_different_shape() {
+    let device = Device::default();
+    let [a, b] = [3, 4].map(|rows| Tensor::<2>::zeros([rows, 2], &device));
+    let losses: [Box<dyn fullrank::TwoViewLoss>; 3] = [
+        Box::new(fullrank::BarlowTwinsLoss::default()),
+        Box::new(fullrank::NtXentLoss::default()),
+        Box::new(fullrank::MmcrLoss::default()),
+    ];
+    for loss in losses {
+        let forward = || loss.forward(a.clone(), b.clone());
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(forward)).unwrap_err();
+        let message = panic.downcast_ref::<String>().expect("a message");
+        assert!(message.contains("same shape"), "{loss:?}: {message}");
+    }
+}
+
+#[test]
 #[should_panic(expected = "margin of the variance term must be positive and finite, got -1")]
 fn a_negative_margin() {
     VarianceConfig::new().with_margin(-1.0).init();
@@ -456,6 +474,36 @@ fn a_negative_norm_floor() {
 #[should_panic(expected = "the norm floor of SVMax must be finite and not negative, got NaN")]
 fn a_norm_floor_that_is_no_number() {
     SvMaxConfig::new().with_norm_floor(f64::NAN).init();
+}
+
+#[test]
+#[should_panic(expected = "the weight of the covariance to the identity must be finite, got NaN")]
+fn a_weight_that_is_no_number() {
+    CovarianceToIdentityConfig::new()
+        .with_weight(f64::NAN)
+        .init();
+}
+
+#[test]
+#[should_panic(expected = "the temperature of NT-Xent must be positive and finite, got 0")]
+fn a_temperature_of_zero() {
+    NtXentLossConfig::new().with_temperature(0.0).init();
+}
+
+#[test]
+#[should_panic(
+    expected = "the weight of MMCR's local term must be finite and not negative, got -0.1"
+)]
+fn a_negative_local_weight() {
+    MmcrLossConfig::new().with_local_weight(-0.1).init();
+}
+
+#[test]
+#[should_panic(expected = "MMCR's local term is of two views, got 3: set its weight to 0")]
+fn a_local_term_of_three_views() {
+    let view = Tensor::<2>::ones([4, 2], &Device::default());
+    let mmcr = MmcrLossConfig::new().with_local_weight(0.1).init();
+    let _ = mmcr.forward_views([view.clone(), view.clone(), view]);
 }
 
 /// Rows of any norm know no bounds: at a scale of 30 the bounded penalty would be 0.

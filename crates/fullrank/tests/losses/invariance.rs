@@ -1,7 +1,7 @@
 //! What the losses must not depend on, for shapes and entries drawn at random.
 
 use burn::tensor::{DType, Device};
-use fullrank::{Bounds, SvMaxConfig};
+use fullrank::{Bounds, SvMaxConfig, TwoViewLoss};
 use proptest::prelude::*;
 
 use crate::matrices::{Loss, Matrix, f64_device, number, on_host};
@@ -10,10 +10,6 @@ fn matrices() -> impl Strategy<Value = Matrix> {
     (1..20usize, 1..20usize, any::<u64>(), -3..4i32).prop_map(|(rows, dims, seed, scale)| {
         Matrix::normal(rows, dims, seed).map(|x| x * 10f64.powi(scale))
     })
-}
-
-fn is_two_view(loss: &Loss) -> bool {
-    loss.name.starts_with("vicreg") || loss.name.starts_with("barlow")
 }
 
 proptest! {
@@ -29,7 +25,7 @@ proptest! {
             let sign = if j % 2 == 0 { 1.0 } else { -1.0 };
             sign * e.entries[(n - 1 - i) * d + (d - 1 - j)]
         });
-        for loss in Loss::all(n, d).iter().filter(|loss| !is_two_view(loss)) {
+        for loss in Loss::all(n, d).iter().filter(|loss| !loss.takes_two_views()) {
             let before = loss.value(&e, &device, DType::F64);
             let after = loss.value(&reversed, &device, DType::F64);
             prop_assert!((before - after).abs() <= 1e-9 * before.abs().max(1e-9), "{}", loss.name);
@@ -116,12 +112,12 @@ proptest! {
         let [a, b] = [0, 1].map(|k| Matrix::normal(rows, dims, seed ^ k).tensor(&device, DType::F64));
         let vicreg = fullrank::VicRegLoss::default();
         let barlow = fullrank::BarlowTwinsLoss::default();
-        let pairs = [
-            (vicreg.forward(a.clone(), b.clone()), vicreg.forward(b.clone(), a.clone())),
-            (barlow.forward(a.clone(), b.clone()), barlow.forward(b, a)),
-        ];
-        for (one, other) in pairs {
-            let (one, other) = (number(one), number(other));
+        let nt_xent = fullrank::NtXentLoss::default();
+        let mmcr = fullrank::MmcrLossConfig::new().with_local_weight(0.7).init();
+        let losses: [&dyn TwoViewLoss; 4] = [&vicreg, &barlow, &nt_xent, &mmcr];
+        for loss in losses {
+            let one = number(loss.forward(a.clone(), b.clone()));
+            let other = number(loss.forward(b.clone(), a.clone()));
             prop_assert!((one - other).abs() <= 1e-10 * one.abs() + 1e-12);
         }
     }
@@ -180,9 +176,16 @@ fn bits_do_not_depend_on_the_threads() {
     for e in batches {
         for loss in Loss::all(e.rows, e.dims) {
             // Burn's tensors alone; one of each kind will do.
-            if ["on the device", "paper", "summed", "halved", "second"]
-                .iter()
-                .any(|name| loss.name.contains(name))
+            if [
+                "on the device",
+                "paper",
+                "summed",
+                "halved",
+                "second",
+                "nt-xent",
+            ]
+            .iter()
+            .any(|name| loss.name.contains(name))
             {
                 continue;
             }
