@@ -12,10 +12,10 @@ pub use diagnostics::Diagnostics;
 pub use losses::{
     AnyRegularizer, AnyTwoViewLoss, BarlowTwinsLoss, BarlowTwinsLossConfig, Covariance,
     CovarianceConfig, CovarianceToIdentity, CovarianceToIdentityConfig, HyperParameterError,
-    MmcrLoss, MmcrLossConfig, NtXentLoss, NtXentLossConfig, Regularizer, RegularizerConfig,
-    RegularizerSum, SvMax, SvMaxConfig, SvMaxForm, TwoViewLoss, TwoViewLossConfig, Variance,
-    VarianceConfig, VarianceCovariance, VarianceCovarianceConfig, VicRegLoss, VicRegLossConfig,
-    VicRegScaling,
+    LeJepaLoss, LeJepaLossConfig, MmcrLoss, MmcrLossConfig, NtXentLoss, NtXentLossConfig,
+    Regularizer, RegularizerConfig, RegularizerSum, SigReg, SigRegConfig, SigRegQuadrature, Slices,
+    SvMax, SvMaxConfig, SvMaxForm, TwoViewLoss, TwoViewLossConfig, Variance, VarianceConfig,
+    VarianceCovariance, VarianceCovarianceConfig, VicRegLoss, VicRegLossConfig, VicRegScaling,
 };
 pub use statistics::{Bounds, Solver, unit_rows};
 #[cfg(feature = "spectrum")]

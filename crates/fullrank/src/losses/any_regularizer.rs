@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Covariance, CovarianceConfig, CovarianceToIdentity, CovarianceToIdentityConfig,
-    HyperParameterError, Regularizer, RegularizerSum, SvMax, SvMaxConfig, Variance, VarianceConfig,
-    VarianceCovariance, VarianceCovarianceConfig,
+    HyperParameterError, Regularizer, RegularizerSum, SigReg, SigRegConfig, SvMax, SvMaxConfig,
+    Variance, VarianceConfig, VarianceCovariance, VarianceCovarianceConfig,
 };
 use crate::surrogate::{Surrogate, Terms};
 
@@ -55,6 +55,9 @@ pub enum RegularizerConfig {
     VarianceCovariance(VarianceCovarianceConfig),
     /// The distance of the covariance from the identity: [`CovarianceToIdentity`].
     CovarianceToIdentity(CovarianceToIdentityConfig),
+    /// Normality along drawn directions: [`SigReg`].
+    #[serde(rename = "sigreg")]
+    SigReg(SigRegConfig),
     /// Several at once: [`RegularizerSum`].
     Sum(Vec<RegularizerConfig>),
 }
@@ -68,6 +71,7 @@ impl RegularizerConfig {
             Self::Covariance(_) => "covariance",
             Self::VarianceCovariance(_) => "variance-covariance",
             Self::CovarianceToIdentity(_) => "covariance-to-identity",
+            Self::SigReg(_) => "sigreg",
             Self::Sum(_) => "sum",
         }
     }
@@ -84,6 +88,7 @@ impl RegularizerConfig {
             Self::Covariance(config) => config.check(),
             Self::VarianceCovariance(config) => config.check(),
             Self::CovarianceToIdentity(config) => config.check(),
+            Self::SigReg(config) => config.check(),
             Self::Sum(configs) if configs.is_empty() => Err(HyperParameterError::new(
                 "a sum of regularizers needs at least one, got none",
             )),
@@ -106,6 +111,7 @@ impl RegularizerConfig {
             Self::CovarianceToIdentity(config) => {
                 AnyRegularizer::CovarianceToIdentity(config.init())
             }
+            Self::SigReg(config) => AnyRegularizer::SigReg(config.init()),
             Self::Sum(configs) => {
                 let summands = configs.iter().map(|config| (config.name(), config.init()));
                 AnyRegularizer::Sum(RegularizerSum::new(summands))
@@ -127,11 +133,24 @@ pub enum AnyRegularizer {
     VarianceCovariance(VarianceCovariance),
     /// The distance of the covariance from the identity.
     CovarianceToIdentity(CovarianceToIdentity),
+    /// Normality along drawn directions.
+    SigReg(SigReg),
     /// Several at once.
     Sum(RegularizerSum<AnyRegularizer>),
 }
 
 impl AnyRegularizer {
+    /// The same regularizer at this step of the training: one that draws at random, [`SigReg`], draws anew for
+    /// each step. The others are what they are in every step.
+    #[must_use]
+    pub fn at_step(&self, step: u64) -> Self {
+        match self {
+            Self::SigReg(sigreg) => Self::SigReg(sigreg.at_step(step)),
+            Self::Sum(sum) => Self::Sum(sum.at_step(step)),
+            other => other.clone(),
+        }
+    }
+
     fn chosen(&self) -> &dyn Regularizer {
         match self {
             Self::SvMax(regularizer) => regularizer,
@@ -139,6 +158,7 @@ impl AnyRegularizer {
             Self::Covariance(regularizer) => regularizer,
             Self::VarianceCovariance(regularizer) => regularizer,
             Self::CovarianceToIdentity(regularizer) => regularizer,
+            Self::SigReg(regularizer) => regularizer,
             Self::Sum(regularizer) => regularizer,
         }
     }

@@ -2,8 +2,9 @@
 
 use burn::tensor::{DType, Device};
 use fullrank::{
-    BarlowTwinsLossConfig, Bounds, CovarianceToIdentity, MmcrLossConfig, NtXentLossConfig, Solver,
-    SvMaxConfig, SvMaxForm, VarianceCovariance, VicRegLossConfig, VicRegScaling,
+    BarlowTwinsLossConfig, Bounds, CovarianceToIdentity, LeJepaLossConfig, MmcrLossConfig,
+    NtXentLossConfig, SigRegConfig, SigRegQuadrature, Solver, SvMaxConfig, SvMaxForm,
+    VarianceCovariance, VicRegLossConfig, VicRegScaling,
 };
 
 use crate::matrices::{Matrix, f64_device, number};
@@ -472,4 +473,198 @@ fn mmcr_at_its_ends() {
             approx::assert_relative_eq!(term("local"), smoothed, max_relative = 2e-6);
         }
     }
+}
+
+/// The unit columns e1, e2, e3 and (1, 1, 1) / sqrt 3.
+fn four_slices() -> Matrix {
+    Matrix::from_fn(3, 4, |i, j| match j {
+        3 => 3f64.sqrt().recip(),
+        _ => f64::from(u8::from(i == j)),
+    })
+}
+
+/// ```python
+/// a = np.c_[np.eye(3), np.ones(3) / np.sqrt(3)]                       # x, y as above
+/// def official(z):
+///     t, h = np.linspace(0, 3, 17), 3 / 16
+///     w = np.r_[h, np.full(15, 2 * h), h] * np.exp(-t**2 / 2)
+///     u = (z @ a)[:, :, None] * t
+///     e = (np.cos(u).mean(0) - np.exp(-t**2 / 2))**2 + np.sin(u).mean(0)**2
+///     return (e @ w * len(z)).mean()
+/// def paper(z):
+///     t = np.linspace(-5, 5, 17)
+///     f = np.exp(-t**2 / 2)
+///     u = (z @ a)[:, :, None] * t
+///     e = abs(np.exp(1j * u).mean(0) - f)**2 * f
+///     return (np.trapezoid(e, t, axis=1) * len(z)).mean()
+/// print(official(x), paper(x))  # 0.5922859555389763 0.607117637054382
+/// m = (x + y) / 2
+/// invariance = (((x - m)**2).mean() + ((y - m)**2).mean()) / 2
+/// for sigreg in (official, paper):
+///     print(0.05 * (sigreg(x) + sigreg(y)) / 2 + 0.95 * invariance)
+/// # 0.24195743171358622 0.24244745045270286
+/// ```
+#[test]
+fn sigreg_and_lejepa_by_quadrature() {
+    for (quadrature, one, two) in [
+        (
+            SigRegQuadrature::Official,
+            0.5922859555389763,
+            0.24195743171358622,
+        ),
+        (
+            SigRegQuadrature::Paper,
+            0.607117637054382,
+            0.24244745045270286,
+        ),
+    ] {
+        for solver in [Solver::Host, Solver::Device] {
+            let sigreg = SigRegConfig::new()
+                .with_quadrature(quadrature)
+                .with_solver(solver)
+                .init();
+            let lejepa = LeJepaLossConfig::new()
+                .with_quadrature(quadrature)
+                .with_solver(solver)
+                .init();
+            assert_value(one, |device, dtype| {
+                let sigreg = sigreg.clone().along(four_slices().tensor(device, dtype));
+                number(sigreg.forward(sine().tensor(device, dtype)))
+            });
+            assert_value(two, |device, dtype| {
+                let lejepa = lejepa.clone().along(four_slices().tensor(device, dtype));
+                number(lejepa.forward(sine().tensor(device, dtype), cosine().tensor(device, dtype)))
+            });
+        }
+    }
+}
+
+/// The knots of a quadrature, by its definition: `t`, `exp(-t^2 / 2)` and the weight with the window.
+fn knots(quadrature: SigRegQuadrature) -> Vec<[f64; 3]> {
+    let (limit, last) = match quadrature {
+        SigRegQuadrature::Official => (3.0, 16),
+        SigRegQuadrature::Paper => (5.0, 8),
+    };
+    let distance = limit / f64::from(last);
+    let knot = |j: i32| {
+        let t = f64::from(j) * distance;
+        let normal = (-t * t / 2.0).exp();
+        let share = if j == last { distance } else { 2.0 * distance };
+        [t, normal, share * normal]
+    };
+    (1..=last).map(knot).collect()
+}
+
+/// Rows that are all equal have the characteristic function exp(itu) along each slice, and one gradient.
+#[test]
+fn sigreg_of_a_collapsed_batch() {
+    let device = f64_device();
+    for quadrature in [SigRegQuadrature::Official, SigRegQuadrature::Paper] {
+        for (rows, row) in [(6, [0.0; 3]), (6, [0.4, -1.2, 2.0]), (1, [0.4, -1.2, 2.0])] {
+            let e = Matrix::from_fn(rows, 3, |_, j| row[j]);
+            let sigreg = SigRegConfig::new().with_quadrature(quadrature).init();
+            let sigreg = sigreg.along(four_slices().tensor(&device, DType::F64));
+            let evaluation = sigreg.evaluate(e.tensor(&device, DType::F64));
+            let along = e.product(&four_slices());
+            let expected: f64 = (along.entries[..4].iter())
+                .flat_map(|u| {
+                    knots(quadrature)
+                        .into_iter()
+                        .map(move |[t, normal, weight]| {
+                            let (sin, cos) = (t * u).sin_cos();
+                            weight * ((cos - normal).powi(2) + sin * sin)
+                        })
+                })
+                .sum();
+            approx::assert_relative_eq!(
+                number(evaluation.value),
+                rows as f64 * expected / 4.0,
+                max_relative = 1e-12
+            );
+            let [gradient] = evaluation.coefficients.unwrap();
+            let gradient = Matrix::from(gradient);
+            assert_eq!(gradient.norm() > 0.0, row != [0.0; 3]);
+            for other in gradient.entries.chunks(3) {
+                for (x, y) in other.iter().zip(&gradient.entries[..3]) {
+                    assert!((x - y).abs() <= 1e-14 * gradient.norm());
+                }
+            }
+        }
+    }
+}
+
+/// Of standard normal rows, n |C - phi|^2 is 1 - phi^2 on average, whatever their number: the statistic of 500
+/// and that of 4000 rows are within a fifth of what the quadrature makes of it. (Its deviation along one of the 12
+/// dimensions is about half of it; the mean over 256 directions is one over some 12 independent ones: 0.5 / sqrt 12 = 14 %.)
+#[test]
+fn sigreg_of_normal_rows_does_not_grow_with_them() {
+    let device = f64_device();
+    for quadrature in [SigRegQuadrature::Official, SigRegQuadrature::Paper] {
+        let expected = knots(quadrature).into_iter();
+        let expected: f64 = expected
+            .map(|[_, normal, w]| w * (1.0 - normal * normal))
+            .sum();
+        let config = SigRegConfig::new().with_slices(256);
+        let sigreg = config.with_quadrature(quadrature).init();
+        for rows in [500, 4000] {
+            let mean: f64 = (60..66)
+                .map(|seed| Matrix::normal(rows, 12, seed).tensor(&device, DType::F64))
+                .map(|e| number(sigreg.forward(e)) / 6.0)
+                .sum();
+            assert!(
+                (mean / expected - 1.0).abs() < 0.2,
+                "{rows}: {mean} for {expected}"
+            );
+        }
+    }
+}
+
+/// Turned with its slices, an embedding has the same value and the turned gradient.
+#[test]
+fn sigreg_turns_with_its_slices() {
+    let device = f64_device();
+    let e = Matrix::normal(9, 5, 71);
+    let turn = Matrix::orthonormal(5, 5, 72);
+    let slices = Matrix::orthonormal(5, 5, 73);
+    // Columns turn as rows do: (E R)(R^T A) = E A.
+    let back = Matrix::from_fn(5, 5, |i, j| turn.entries[5 * j + i]);
+    let of = |e: &Matrix, slices: &Matrix| {
+        let sigreg = SigRegConfig::new().init();
+        let sigreg = sigreg.along(slices.tensor(&device, DType::F64));
+        let evaluation = sigreg.evaluate(e.tensor(&device, DType::F64));
+        let [gradient] = evaluation.coefficients.unwrap();
+        (number(evaluation.value), Matrix::from(gradient))
+    };
+    let (value, gradient) = of(&e, &slices);
+    let (turned, turned_gradient) = of(&e.product(&turn), &back.product(&slices));
+    approx::assert_relative_eq!(value, turned, max_relative = 1e-12);
+    let error = turned_gradient
+        .zip(&gradient.product(&turn), |x, y| x - y)
+        .norm();
+    assert!(error <= 1e-12 * gradient.norm(), "{error:e}");
+}
+
+/// Two views that agree leave SIGReg alone; its term is the mean over the views.
+#[test]
+fn lejepa_is_sigreg_and_half_the_distance() {
+    let device = f64_device();
+    let [x, y] = [sine(), cosine()].map(|view| view.tensor(&device, DType::F64));
+    let sigreg = SigRegConfig::new()
+        .with_slices(32)
+        .with_seed(5)
+        .init()
+        .at_step(9);
+    let lejepa = LeJepaLossConfig::new()
+        .with_slices(32)
+        .with_seed(5)
+        .init()
+        .at_step(9);
+    let [of_x, of_y] = [&x, &y].map(|view| number(sigreg.forward(view.clone())));
+    let distance = number((x.clone() - y.clone()).square().mean());
+    let terms = lejepa.forward_terms(x.clone(), y);
+    let term = |name| number(terms.get(name).unwrap().clone());
+    approx::assert_relative_eq!(term("sigreg"), (of_x + of_y) / 2.0, max_relative = 1e-12);
+    approx::assert_relative_eq!(term("invariance"), distance / 4.0, max_relative = 1e-12);
+    let alone = number(lejepa.forward(x.clone(), x));
+    approx::assert_relative_eq!(alone, 0.05 * of_x, max_relative = 1e-12);
 }

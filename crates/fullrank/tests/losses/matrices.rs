@@ -2,9 +2,9 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use fullrank::{
-    BarlowTwinsLoss, Covariance, CovarianceToIdentity, MmcrLossConfig, NtXentLossConfig,
-    Regularizer, Solver, Surrogate, SvMaxConfig, SvMaxForm, Terms, TwoViewLoss, Variance,
-    VarianceCovariance, VicRegLossConfig, VicRegScaling,
+    BarlowTwinsLoss, Covariance, CovarianceToIdentity, LeJepaLossConfig, MmcrLossConfig,
+    NtXentLossConfig, Regularizer, SigRegConfig, SigRegQuadrature, Solver, Surrogate, SvMaxConfig,
+    SvMaxForm, Terms, TwoViewLoss, Variance, VarianceCovariance, VicRegLossConfig, VicRegScaling,
 };
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -207,6 +207,15 @@ impl Loss {
             let config = MmcrLossConfig::new().with_local_weight(local);
             two(Box::new(config.with_solver(solver).init()), 19, side)
         };
+        let sigreg = |quadrature, solver| {
+            let config = SigRegConfig::new().with_slices(24).with_seed(20);
+            let config = config.with_quadrature(quadrature).with_solver(solver);
+            one(config.init().at_step(3))
+        };
+        let lejepa = |solver, side| {
+            let config = LeJepaLossConfig::new().with_slices(24);
+            two(Box::new(config.with_solver(solver).init()), 21, side)
+        };
         [
             ("svmax bounded", svmax(SvMaxForm::Bounded, true, host)),
             ("svmax linear", svmax(SvMaxForm::Linear, true, host)),
@@ -233,6 +242,11 @@ impl Loss {
                 "covariance to the identity",
                 one(CovarianceToIdentity::default()),
             ),
+            ("sigreg", sigreg(SigRegQuadrature::Official, host)),
+            (
+                "sigreg paper, on the device",
+                sigreg(SigRegQuadrature::Paper, device),
+            ),
             ("vicreg official", vicreg(VicRegScaling::Official, 11, 0)),
             (
                 "vicreg paper, second view",
@@ -250,6 +264,8 @@ impl Loss {
             ("mmcr", mmcr(0.0, host, 0)),
             ("mmcr with local term, second view", mmcr(0.7, host, 1)),
             ("mmcr with local term, on the device", mmcr(0.7, device, 0)),
+            ("lejepa", lejepa(host, 0)),
+            ("lejepa, on the device, second view", lejepa(device, 1)),
         ]
         .into_iter()
         .map(|(name, kind)| Self { name, kind })
@@ -263,6 +279,11 @@ impl Loss {
     /// Whether it is a function of singular values, which is smoothed.
     pub(crate) fn is_spectral(&self) -> bool {
         self.name.starts_with("svmax") || self.name.starts_with("mmcr")
+    }
+
+    /// Whether it is a function of angles that are as large as the embeddings.
+    pub(crate) fn is_of_angles(&self) -> bool {
+        self.name.starts_with("sigreg") || self.name.starts_with("lejepa")
     }
 
     /// Whether the size of the embeddings does not count.

@@ -2,8 +2,9 @@
 
 use burn::tensor::{DType, Device};
 use fullrank::{
-    CovarianceToIdentityConfig, MmcrLossConfig, NtXentLossConfig, Regularizer, RegularizerConfig,
-    SvMaxConfig, TwoViewLoss, TwoViewLossConfig, VarianceCovarianceConfig, VicRegLossConfig,
+    CovarianceToIdentityConfig, LeJepaLossConfig, MmcrLossConfig, NtXentLossConfig, Regularizer,
+    RegularizerConfig, SigRegConfig, SvMaxConfig, TwoViewLoss, TwoViewLossConfig,
+    VarianceCovarianceConfig, VicRegLossConfig,
 };
 
 use crate::matrices::{Matrix, number};
@@ -17,6 +18,7 @@ fn parts_add_up_to_the_whole() {
         RegularizerConfig::SvMax(SvMaxConfig::new()),
         RegularizerConfig::VarianceCovariance(VarianceCovarianceConfig::new()),
         RegularizerConfig::CovarianceToIdentity(CovarianceToIdentityConfig::new()),
+        RegularizerConfig::SigReg(SigRegConfig::new()),
     ] {
         let loss = config.init();
         // embeddings = e * weights; the gradient in the weights of a layer
@@ -63,6 +65,7 @@ fn two_views_in_parts() {
         TwoViewLossConfig::VicReg(VicRegLossConfig::new()),
         TwoViewLossConfig::NtXent(NtXentLossConfig::new()),
         TwoViewLossConfig::Mmcr(MmcrLossConfig::new().with_local_weight(0.7)),
+        TwoViewLossConfig::LeJepa(LeJepaLossConfig::new()),
     ] {
         let loss = config.init();
         let evaluation =

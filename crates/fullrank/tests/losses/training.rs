@@ -213,9 +213,13 @@ fn nothing_is_read_back_from_the_device() {
                 let mmcr = fullrank::MmcrLossConfig::new()
                     .with_local_weight(0.7)
                     .init();
-                let mmcr = mmcr.evaluate(e, other);
-                coefficients.extend(identity.coefficients.unwrap());
-                for two_views in [vicreg, barlow, nt_xent, mmcr] {
+                let mmcr = mmcr.evaluate(e.clone(), other.clone());
+                let sigreg = fullrank::SigReg::default().evaluate(e.clone());
+                let lejepa = fullrank::LeJepaLoss::default().evaluate(e, other);
+                for one_view in [identity, sigreg] {
+                    coefficients.extend(one_view.coefficients.unwrap());
+                }
+                for two_views in [vicreg, barlow, nt_xent, mmcr, lejepa] {
                     coefficients.extend(two_views.coefficients.unwrap());
                 }
             }
