@@ -196,7 +196,7 @@ pub(crate) fn run(args: &LossArgs) -> Result<()> {
 }
 
 /// A matrix of unit columns.
-fn read_slices(args: &LossArgs, path: &PathBuf) -> Result<TensorData> {
+fn read_slices(args: &LossArgs, path: &Path) -> Result<TensorData> {
     /// What rounding to few digits does to a norm.
     const ROUNDING: f64 = 1e-3;
     let data = files::read(path, args.tensor.as_deref())?.into_data();

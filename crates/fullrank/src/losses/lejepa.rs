@@ -160,7 +160,7 @@ impl LeJepaLoss {
     #[must_use]
     pub fn along(self, slices: Tensor<2>) -> Self {
         Self {
-            slices: Slices::Given(slices),
+            slices: Slices::given(slices),
             ..self
         }
     }

@@ -1,5 +1,7 @@
 //! SIGReg: the embedding should look normal along every direction.
 
+use std::fmt;
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 use derive_setters::Setters;
@@ -48,7 +50,7 @@ impl SigRegQuadrature {
 }
 
 /// The directions that SIGReg looks along.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Slices {
     /// Drawn anew for each step, uniform on the sphere: a function of these three numbers and of the dimension
     /// alone, the same on every device and on every shard of a batch.
@@ -61,10 +63,29 @@ pub enum Slices {
         step: u64,
     },
     /// Given ones, the same in every step: the columns of a matrix `[dim, slices]`, which should be unit vectors.
-    Given(Tensor<2>),
+    Given(Box<Tensor<2>>),
+}
+
+/// Given ones by their shape.
+impl fmt::Debug for Slices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drawn { count, seed, step } => f
+                .debug_struct("Drawn")
+                .field("count", count)
+                .field("seed", seed)
+                .field("step", step)
+                .finish(),
+            Self::Given(slices) => write!(f, "Given({:?})", slices.dims()),
+        }
+    }
 }
 
 impl Slices {
+    pub(crate) fn given(slices: Tensor<2>) -> Self {
+        Self::Given(Box::new(slices))
+    }
+
     /// The same for another step; given ones stay.
     pub(crate) fn at_step(&self, step: u64) -> Self {
         match *self {
@@ -87,7 +108,7 @@ impl Slices {
                     embeddings.dims()[1],
                     "the slices must have as many rows as the embeddings have dimensions"
                 );
-                let slices = slices.clone().without_autodiff();
+                let slices = slices.as_ref().clone().without_autodiff();
                 slices
                     .to_device(&embeddings.device())
                     .cast(embeddings.dtype())
@@ -271,7 +292,7 @@ impl SigReg {
     #[must_use]
     pub fn along(self, slices: Tensor<2>) -> Self {
         Self {
-            slices: Slices::Given(slices),
+            slices: Slices::given(slices),
             ..self
         }
     }

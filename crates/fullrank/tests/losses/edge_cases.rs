@@ -450,10 +450,10 @@ fn no_two_view_loss_takes_views_of_different_shape() {
     let device = Device::default();
     let [a, b] = [3, 4].map(|rows| Tensor::<2>::zeros([rows, 2], &device));
     let losses: [Box<dyn fullrank::TwoViewLoss>; 4] = [
-        Box::new(fullrank::BarlowTwinsLoss::default()),
-        Box::new(fullrank::NtXentLoss::default()),
-        Box::new(fullrank::MmcrLoss::default()),
-        Box::new(fullrank::LeJepaLoss::default()),
+        Box::<fullrank::BarlowTwinsLoss>::default(),
+        Box::<fullrank::NtXentLoss>::default(),
+        Box::<fullrank::MmcrLoss>::default(),
+        Box::<fullrank::LeJepaLoss>::default(),
     ];
     for loss in losses {
         let forward = || loss.forward(a.clone(), b.clone());
@@ -590,5 +590,18 @@ fn display() {
         fullrank::VicRegLoss::default().to_string(),
         "VicRegLoss {invariance_weight: 25.0, variance_weight: 25.0, covariance_weight: 1.0, \
          margin: 1.0, epsilon: 0.0001, scaling: Official, solver: Auto}"
+    );
+    let sigreg = SigReg::default().at_step(3);
+    assert_eq!(
+        sigreg.to_string(),
+        "SigReg {weight: 1.0, slices: Drawn { count: 1024, seed: 0, step: 3 }, \
+         quadrature: Official, solver: Auto}"
+    );
+    let slices = Tensor::<2>::ones([3, 1], &Device::default());
+    assert!(
+        sigreg
+            .along(slices)
+            .to_string()
+            .contains("slices: Given([3, 1]),")
     );
 }

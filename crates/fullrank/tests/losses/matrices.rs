@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use fullrank::{
-    BarlowTwinsLoss, Covariance, CovarianceToIdentity, LeJepaLossConfig, MmcrLossConfig,
+    BarlowTwinsLossConfig, Covariance, CovarianceToIdentity, LeJepaLossConfig, MmcrLossConfig,
     NtXentLossConfig, Regularizer, SigRegConfig, SigRegQuadrature, Solver, Surrogate, SvMaxConfig,
     SvMaxForm, Terms, TwoViewLoss, Variance, VarianceCovariance, VicRegLossConfig, VicRegScaling,
 };
@@ -198,7 +198,7 @@ impl Loss {
             let loss = VicRegLossConfig::new().with_scaling(scaling).init();
             two(Box::new(loss), seed, side)
         };
-        let barlow = |side| two(Box::new(BarlowTwinsLoss::default()), 17, side);
+        let barlow = |side| two(Box::new(BarlowTwinsLossConfig::new().init()), 17, side);
         let nt_xent = |temperature, side| {
             let config = NtXentLossConfig::new().with_temperature(temperature);
             two(Box::new(config.init()), 18, side)
