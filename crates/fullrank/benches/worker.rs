@@ -14,7 +14,10 @@ use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
-use fullrank::{BarlowTwinsLossConfig, Solver, SvMaxConfig, SvMaxForm, VicRegLossConfig};
+use fullrank::{
+    BarlowTwinsLossConfig, CovarianceToIdentity, LeJepaLoss, MmcrLossConfig, NtXentLoss, SigReg,
+    Solver, SvMaxConfig, SvMaxForm, TwoViewLoss, VicRegLossConfig,
+};
 use serde_json::{Value, json};
 
 fn main() {
@@ -257,16 +260,44 @@ fn loss(name: &str) -> Loss {
         "svmax" => svmax(Solver::Auto),
         "svmax host" => svmax(Solver::Host),
         "svmax device" => svmax(Solver::Device),
-        "vicreg" => {
-            let loss = VicRegLossConfig::new().init();
-            Box::new(move |views| loss.forward(views[0].clone(), views[1].clone()))
+        "vicreg" => two_views(VicRegLossConfig::new().init()),
+        "barlow-twins" => two_views(BarlowTwinsLossConfig::new().init()),
+        "nt-xent" => two_views(NtXentLoss::default()),
+        "mmcr" => two_views(MmcrLossConfig::new().with_local_weight(5e-3).init()),
+        "covariance-to-identity" => {
+            let loss = CovarianceToIdentity::default();
+            Box::new(move |views| loss.forward(views[0].clone()))
         }
-        "barlow-twins" => {
-            let loss = BarlowTwinsLossConfig::new().init();
-            Box::new(move |views| loss.forward(views[0].clone(), views[1].clone()))
-        }
+        "sigreg" => Box::new(|views| {
+            let sigreg = SigReg::default().along(slices(&views[0]));
+            sigreg.forward(views[0].clone())
+        }),
+        "lejepa" => Box::new(|views| {
+            let lejepa = LeJepaLoss::default().along(slices(&views[0]));
+            lejepa.forward(views[0].clone(), views[1].clone())
+        }),
         other => panic!("unknown loss: {other}"),
     }
+}
+
+fn two_views(loss: impl TwoViewLoss + 'static) -> Loss {
+    Box::new(move |views| loss.forward(views[0].clone(), views[1].clone()))
+}
+
+/// The directions that both sides look along: the columns of cos(1 + 3 i + 7 j + i j), divided by their norm.
+fn slices(embeddings: &Tensor<2>) -> Tensor<2> {
+    const COUNT: usize = 1024;
+    let [_, dim] = embeddings.dims();
+    let entry = |i: usize, j: usize| ((1 + 3 * i + 7 * j + i * j) as f64).cos();
+    let norms: Vec<f64> = (0..COUNT)
+        .map(|j| (0..dim).map(|i| entry(i, j).powi(2)).sum::<f64>().sqrt())
+        .collect();
+    let entries: Vec<f32> = (0..dim * COUNT)
+        .map(|k| (k / COUNT, k % COUNT))
+        .map(|(i, j)| (entry(i, j) / norms[j]) as f32)
+        .collect();
+    let device = embeddings.device().without_autodiff();
+    Tensor::from_data(TensorData::new(entries, [dim, COUNT]), &device)
 }
 
 /// The negative mean singular value of the rows as they are.

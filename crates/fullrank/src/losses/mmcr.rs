@@ -92,8 +92,8 @@ impl MmcrLossConfig {
 ///
 /// # Edge cases
 ///
-/// - All samples equal: the gradient is zero, for no direction is better than another. Opposite views of a
-///   sample have a centroid of zero, and none in that row if all samples are so.
+/// - All rows of both views equal: the gradient is zero, for no direction is better than another.
+/// - A sample whose views are opposite has a centroid of zero, a row like any other.
 /// - The size of a row does not count, from the smallest to the largest that the type holds. A row of zeros
 ///   stays zero and gets no gradient.
 /// - A NaN in the input makes the value NaN.

@@ -16,8 +16,8 @@ use crate::{burn_config, one_line_display};
 #[serde(default, deny_unknown_fields)]
 #[setters(prefix = "with_")]
 pub struct NtXentLossConfig {
-    /// The temperature tau that divides the similarities. Default: `0.5`, SimCLR's for long trainings on small
-    /// images and lightly's for all; on ImageNet SimCLR has `0.1`
+    /// The temperature tau that divides the similarities. Default: `0.5`, SimCLR's on CIFAR-10 and lightly's
+    /// default; on ImageNet SimCLR has `0.1`
     pub temperature: f64,
 }
 

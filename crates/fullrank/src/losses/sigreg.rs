@@ -21,7 +21,7 @@ use crate::{burn_config, one_line_display};
 ///
 /// | quadrature | from | spacing | distinct `t >= 0` | used by |
 /// |---|---|---|---|---|
-/// | `Official` | -3 to 3 | 3/16 | 17 | galilai-group/lejepa, lightly, stable-pretraining |
+/// | `Official` | -3 to 3 | 3/16 | 17 | galilai-group/lejepa, lightly |
 /// | `Paper` | -5 to 5 | 5/8 | 9 | the paper, Algorithm 1 |
 ///
 /// The integrand is even in `t`, so only `t >= 0` is computed.
