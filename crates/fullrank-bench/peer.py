@@ -3,6 +3,7 @@
 It also makes the inputs and holds gradients against each other, since numpy is here.
 """
 
+import functools
 import json
 import os
 import sys
@@ -12,7 +13,8 @@ import lightly
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightly.loss import BarlowTwinsLoss, VICRegLoss
+from lightly.loss import BarlowTwinsLoss, MMCRLoss, NTXentLoss, VICRegLoss
+from lightly.loss.lejepa_loss import LeJEPALoss, SIGReg
 from PIL import Image
 from torchvision import transforms
 
@@ -102,6 +104,37 @@ def standardized(x):
     return (x - x.mean(dim=0)) / torch.sqrt(x.var(dim=0, unbiased=False) + 1e-5)
 
 
+# The newer losses
+
+
+def covariance_to_identity(x):
+    """The Frobenius norm of the covariance less the identity."""
+    return torch.linalg.matrix_norm(torch.cov(x.T) - torch.eye(x.shape[1]).to(x))
+
+
+def mmcr_of_unit_rows(x, y):
+    """lightly's loss, which takes the rows as they are, of rows divided by their norm."""
+    return MMCRLoss()(*(F.normalize(view, dim=1)[:, None] for view in (x, y)))
+
+
+def lejepa(x, y):
+    """lightly's loss of two global views."""
+    views = torch.stack([x, y])
+    return LEJEPA(local_proj=views, global_proj=views)
+
+
+@functools.cache
+def slices(dim):
+    """The directions that both sides look along."""
+    i, j = np.arange(dim, dtype=np.float64)[:, None], np.arange(1024, dtype=np.float64)
+    entries = np.cos(1 + 3 * i + 7 * j + i * j)
+    return torch.from_numpy((entries / np.linalg.norm(entries, axis=0)).astype(np.float32))
+
+
+# In place of drawn ones.
+SIGReg._generate_unit_vectors = lambda _, device, dtype, dim: slices(dim).to(device, dtype)
+LEJEPA = LeJEPALoss()
+
 FORMULAS = {
     "torch svdvals": svdvals,
     "torch Gram eigvalsh": gram_eigvalsh,
@@ -118,6 +151,11 @@ REFERENCES = {
     "svmax": svdvals,
     "vicreg": official_vicreg,
     "barlow-twins": official_barlow_twins,
+    "covariance-to-identity": covariance_to_identity,
+    "nt-xent": NTXentLoss(),
+    "mmcr": mmcr_of_unit_rows,
+    "sigreg": SIGReg(),
+    "lejepa": lejepa,
 }
 
 # Batches

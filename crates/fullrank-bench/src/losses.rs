@@ -1,7 +1,10 @@
 //! What is measured of the losses, by name.
 
-use burn::tensor::Tensor;
-use fullrank::{BarlowTwinsLossConfig, Solver, SvMaxConfig, SvMaxForm, VicRegLossConfig};
+use burn::tensor::{Tensor, TensorData};
+use fullrank::{
+    BarlowTwinsLossConfig, CovarianceToIdentity, LeJepaLoss, MmcrLossConfig, NtXentLoss, SigReg,
+    Solver, SvMaxConfig, SvMaxForm, TwoViewLoss, VicRegLossConfig,
+};
 
 /// A function of as many views as there are inputs.
 pub(crate) type Loss = Box<dyn Fn(&[Tensor<2>]) -> Tensor<1>>;
@@ -18,16 +21,44 @@ pub(crate) fn loss(name: &str) -> Loss {
         "svmax device" => svmax(Solver::Device),
         #[cfg(feature = "linalg")]
         "burn svd" => Box::new(|views| burn_svd(&views[0])),
-        "vicreg" => {
-            let loss = VicRegLossConfig::new().init();
-            Box::new(move |views| loss.forward(views[0].clone(), views[1].clone()))
+        "vicreg" => two_views(VicRegLossConfig::new().init()),
+        "barlow-twins" => two_views(BarlowTwinsLossConfig::new().init()),
+        "nt-xent" => two_views(NtXentLoss::default()),
+        "mmcr" => two_views(MmcrLossConfig::new().with_local_weight(5e-3).init()),
+        "covariance-to-identity" => {
+            let loss = CovarianceToIdentity::default();
+            Box::new(move |views| loss.forward(views[0].clone()))
         }
-        "barlow-twins" => {
-            let loss = BarlowTwinsLossConfig::new().init();
-            Box::new(move |views| loss.forward(views[0].clone(), views[1].clone()))
-        }
+        "sigreg" => Box::new(|views| {
+            let sigreg = SigReg::default().along(slices(&views[0]));
+            sigreg.forward(views[0].clone())
+        }),
+        "lejepa" => Box::new(|views| {
+            let lejepa = LeJepaLoss::default().along(slices(&views[0]));
+            lejepa.forward(views[0].clone(), views[1].clone())
+        }),
         other => panic!("unknown loss: {other}"),
     }
+}
+
+fn two_views(loss: impl TwoViewLoss + 'static) -> Loss {
+    Box::new(move |views| loss.forward(views[0].clone(), views[1].clone()))
+}
+
+/// The directions that both sides look along: the columns of cos(1 + 3 i + 7 j + i j), divided by their norm.
+fn slices(embeddings: &Tensor<2>) -> Tensor<2> {
+    const COUNT: usize = 1024;
+    let [_, dim] = embeddings.dims();
+    let entry = |i: usize, j: usize| ((1 + 3 * i + 7 * j + i * j) as f64).cos();
+    let norms: Vec<f64> = (0..COUNT)
+        .map(|j| (0..dim).map(|i| entry(i, j).powi(2)).sum::<f64>().sqrt())
+        .collect();
+    let entries: Vec<f32> = (0..dim * COUNT)
+        .map(|k| (k / COUNT, k % COUNT))
+        .map(|(i, j)| (entry(i, j) / norms[j]) as f32)
+        .collect();
+    let device = embeddings.device().without_autodiff();
+    Tensor::from_data(TensorData::new(entries, [dim, COUNT]), &device)
 }
 
 /// What has to be negated for the mean singular value.

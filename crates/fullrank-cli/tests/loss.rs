@@ -93,6 +93,76 @@ fn vicreg_of_two_views() {
     }
 }
 
+/// The values of the tests of the library, which have the numpy programs that print them.
+#[test]
+fn newer_losses() {
+    let folder = TempDir::new().unwrap();
+    let [x, y] = views(&folder);
+    let [x, y] = [x.to_str().unwrap(), y.to_str().unwrap()];
+    for device in ["flex", "ndarray"] {
+        let report = |args: &[&str]| json(&[&["loss"], args, &["--device", device]].concat());
+        let loss = |args: &[&str]| report(args)["loss"].clone();
+        let one = loss(&["covariance-to-identity", "--input", x]);
+        close(&one, 1.7400377473386106, 1e-12);
+        let nt_xent = ["nt-xent", "--input", x, "--second", y];
+        close(&loss(&nt_xent), 2.3428566441586094, 1e-12);
+        let cold = loss(&[&nt_xent[..], &["--set", "temperature=0.07"]].concat());
+        close(&cold, 11.446409647112388, 1e-12);
+        // What the smoothing changes is below 1e-6 of it.
+        let mmcr = report(&["mmcr", "--input", x, "--second", y]);
+        close(&mmcr["loss"], -2.2111042669695333, 1e-6);
+        close(&mmcr["terms"]["local"], 1.998023767871571, 1e-6);
+    }
+}
+
+/// Directions from a file, those of the tests of the library; drawn ones are those of the seed.
+#[test]
+fn sigreg_and_lejepa_along_given_slices() {
+    let folder = TempDir::new().unwrap();
+    let [x, y] = views(&folder);
+    let [x, y] = [x.to_str().unwrap(), y.to_str().unwrap()];
+    let path = folder.path().join("slices.npy");
+    let third = 3f64.sqrt().recip();
+    let slices = |diagonal: f64| {
+        let row = |i: usize| (0..3).map(move |j| if i == j { diagonal } else { 0.0 });
+        (0..3)
+            .flat_map(|i| row(i).chain([third]))
+            .collect::<Vec<f64>>()
+    };
+    write(&path, &[3, 4], Order::C, slices(1.0));
+    let slices_path = path.to_str().unwrap();
+    for device in ["flex", "ndarray"] {
+        for (quadrature, one, two) in [
+            ("official", 0.5922859555389763, 0.24195743171358622),
+            ("paper", 0.607117637054382, 0.24244745045270286),
+        ] {
+            let set = format!("quadrature={quadrature}");
+            let along = ["--slices", slices_path, "--set", &set, "--device", device];
+            let loss = |args: &[&str]| json(&[&["loss"], args, &along].concat())["loss"].clone();
+            close(&loss(&["sigreg", "--input", x]), one, 1e-12);
+            close(&loss(&["lejepa", "--input", x, "--second", y]), two, 1e-12);
+        }
+    }
+    let drawn = |seed: &str| json(&["loss", "sigreg", "--input", x, "--set", seed])["loss"].clone();
+    assert_eq!(drawn("seed=1"), drawn("seed=1"));
+    assert_ne!(drawn("seed=1"), drawn("seed=2"));
+
+    let sigreg = ["loss", "sigreg", "--input", x, "--slices", slices_path];
+    write(&path, &[3, 4], Order::C, slices(1.1));
+    let stderr = error(&sigreg);
+    assert!(stderr.contains("column 0 has a norm of 1.1"), "{stderr}");
+    write(&path, &[2, 1], Order::C, vec![0.6, 0.8]);
+    let stderr = error(&sigreg);
+    assert!(
+        stderr.contains("the slices have 2 rows for embeddings of 3 dimensions"),
+        "{stderr}"
+    );
+    let stderr = error(&["loss", "svmax", "--input", x, "--slices", slices_path]);
+    assert!(stderr.contains("leave out --slices"), "{stderr}");
+    let stderr = error(&["loss", "sigreg", "--input", x, "--set", "slices=0"]);
+    assert!(stderr.contains("at least one slice, got 0"), "{stderr}");
+}
+
 #[test]
 fn svmax_in_single_precision_and_fortran_order() {
     let folder = TempDir::new().unwrap();
@@ -133,7 +203,7 @@ fn gradients_of_both_views() {
     let outputs = ["gx.npy", "gy.npy"].map(|name| folder.path().join(name));
     let [x, y, gx, gy] =
         [&paths[0], &paths[1], &outputs[0], &outputs[1]].map(|p| p.to_str().unwrap());
-    for loss in ["vicreg", "barlow-twins"] {
+    for loss in ["vicreg", "barlow-twins", "nt-xent", "mmcr", "lejepa"] {
         let mut args = vec!["loss", loss, "--input", x, "--second", y];
         json(&[&args[..], &["--gradient", gx, "--second-gradient", gy]].concat());
         let moved = folder.path().join("moved.npy");
@@ -210,7 +280,14 @@ fn every_loss_of_one_view() {
     let outputs = ["g.npy", "moved.npy"].map(|name| folder.path().join(name));
     let [x, g, moved] = [&paths[0], &outputs[0], &outputs[1]].map(|p| p.to_str().unwrap());
     let (_, entries) = read(&paths[0]);
-    for name in ["svmax", "variance", "covariance", "variance-covariance"] {
+    for name in [
+        "svmax",
+        "variance",
+        "covariance",
+        "variance-covariance",
+        "covariance-to-identity",
+        "sigreg",
+    ] {
         json(&["loss", name, "--input", x, "--gradient", g]);
         let (shape, gradient) = read(&outputs[0]);
         assert_eq!(shape, [4, 3]);

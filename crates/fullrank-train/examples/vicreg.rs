@@ -86,7 +86,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let [first, second] = views
                 .two_views(pixels, &keys, 1, epoch)
                 .map(|view| model.embed(view));
-            let terms = model.loss.forward_terms(first, second);
+            // One that draws at random, LeJEPA, draws by the step.
+            let loss = model.loss.at_step(step as u64);
+            let terms = loss.forward_terms(first, second);
             values = terms.values();
             let gradients = GradientsParams::from_grads(terms.total.backward(), &model);
             model = optimizer.step(schedule.at(step), model, gradients);

@@ -32,10 +32,13 @@ fn numbers(text: &str) -> Vec<f64> {
 }
 
 #[test]
-fn vicreg_and_barlow_twins() {
+fn every_two_view_loss() {
     for (loss, terms) in [
         ("vicreg", ["variance", "covariance"]),
         ("barlow-twins", ["invariance", "redundancy"]),
+        ("nt-xent", ["alignment", "uniformity"]),
+        ("mmcr", ["centroids", "local"]),
+        ("lejepa", ["sigreg", "invariance"]),
     ] {
         let output = stdout("vicreg", &["2", loss]);
         let lines: Vec<&str> = output.lines().collect();
@@ -54,7 +57,7 @@ fn vicreg_and_barlow_twins() {
     let output = run("vicreg", &["1", "vicregg"]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && error.contains("expected `vicreg` or `barlow-twins`"),
+        !output.status.success() && error.contains("expected one of `vicreg`, `barlow-twins`"),
         "{error}"
     );
 }

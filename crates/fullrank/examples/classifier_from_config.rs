@@ -49,12 +49,13 @@ impl Classifier {
         (embeddings, logits)
     }
 
-    fn loss(&self, images: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+    fn loss(&self, step: u64, images: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let (embeddings, logits) = self.forward(images);
         let cross_entropy = CrossEntropyLossConfig::new().init(&logits.device());
         let loss = cross_entropy.forward(logits, labels);
         match &self.regularizer {
-            Some(regularizer) => loss + regularizer.forward(embeddings),
+            // One that draws at random, SIGReg, draws by the step.
+            Some(regularizer) => loss + regularizer.at_step(step).forward(embeddings),
             None => loss,
         }
     }
@@ -94,17 +95,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut optimizer = AdamWConfig::new().init();
     let batch = 100;
+    let mut step = 0;
     for _ in 0..config.epochs {
         // The images come class by class: every tenth of them is a batch of all classes.
         for start in 0..inputs.dims()[0] / batch {
             let rows: Vec<i32> = (0..batch).map(|i| (start + 10 * i) as i32).collect();
             let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [batch]), &device);
             let loss = model.loss(
+                step,
                 inputs.clone().select(0, rows.clone()),
                 labels.clone().select(0, rows),
             );
             let gradients = GradientsParams::from_grads(loss.backward(), &model);
             model = optimizer.step(config.learning_rate, model, gradients);
+            step += 1;
         }
     }
 

@@ -11,8 +11,10 @@ mod surrogate;
 pub use diagnostics::Diagnostics;
 pub use losses::{
     AnyRegularizer, AnyTwoViewLoss, BarlowTwinsLoss, BarlowTwinsLossConfig, Covariance,
-    CovarianceConfig, HyperParameterError, Regularizer, RegularizerConfig, RegularizerSum, SvMax,
-    SvMaxConfig, SvMaxForm, TwoViewLoss, TwoViewLossConfig, Variance, VarianceConfig,
+    CovarianceConfig, CovarianceToIdentity, CovarianceToIdentityConfig, HyperParameterError,
+    LeJepaLoss, LeJepaLossConfig, MmcrLoss, MmcrLossConfig, NtXentLoss, NtXentLossConfig,
+    Regularizer, RegularizerConfig, RegularizerSum, SigReg, SigRegConfig, SigRegQuadrature, Slices,
+    SvMax, SvMaxConfig, SvMaxForm, TwoViewLoss, TwoViewLossConfig, Variance, VarianceConfig,
     VarianceCovariance, VarianceCovarianceConfig, VicRegLoss, VicRegLossConfig, VicRegScaling,
 };
 pub use statistics::{Bounds, Solver, unit_rows};

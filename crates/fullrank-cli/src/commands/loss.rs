@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use clap::{Args, ValueEnum};
 use fullrank::{
-    BarlowTwinsLossConfig, CovarianceConfig, SvMaxConfig, Terms, VarianceConfig,
+    BarlowTwinsLossConfig, CovarianceConfig, CovarianceToIdentityConfig, LeJepaLossConfig,
+    MmcrLossConfig, NtXentLossConfig, SigRegConfig, SvMaxConfig, Terms, VarianceConfig,
     VarianceCovarianceConfig, VicRegLossConfig,
 };
 use fullrank_cli::device::DeviceArg;
@@ -33,12 +34,16 @@ pub(crate) struct LossArgs {
     /// The embeddings, or those of the first view: a file that `inspect` reads
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// The embeddings of the second view, for vicreg and barlow-twins
+    /// The embeddings of the second view, for vicreg, barlow-twins, nt-xent, mmcr and
+    /// lejepa
     #[arg(long, value_name = "FILE")]
     second: Option<PathBuf>,
     /// The label of each row, for the ranking losses: whole numbers or names
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// The directions of sigreg and lejepa, in place of drawn ones: a matrix [dim, slices] with unit columns
+    #[arg(long, value_name = "FILE")]
+    slices: Option<PathBuf>,
     /// The name of the matrix, in files that hold several
     #[arg(long, value_name = "NAME")]
     tensor: Option<String>,
@@ -73,11 +78,23 @@ enum LossName {
     Covariance,
     /// Both of a single embedding
     VarianceCovariance,
+    /// The distance of the covariance from the identity (Weak-SIGReg, 2026)
+    CovarianceToIdentity,
+    /// Standard normal along each of many directions (LeJEPA, Balestriero and LeCun 2025)
+    #[value(name = "sigreg")]
+    SigReg,
     /// Variance, invariance and covariance of two views (Bardes et al. 2021)
     #[value(name = "vicreg")]
     VicReg,
     /// Cross-correlation of two views towards the identity (Zbontar et al. 2021)
     BarlowTwins,
+    /// Each view of a sample against all other rows (SimCLR, Chen et al. 2020)
+    NtXent,
+    /// The nuclear norm of the views' centroids (Yerxa et al. 2023)
+    Mmcr,
+    /// Both views close to their mean, and SIGReg on each (Balestriero and LeCun 2025)
+    #[value(name = "lejepa")]
+    LeJepa,
     /// Positive pairs together, negative pairs a margin apart (Hadsell et al. 2006)
     Contrastive,
     /// The negative farther than the positive by a margin (Schroff et al. 2015, Hermans et al. 2017)
@@ -101,8 +118,14 @@ enum Loss {
 
 pub(crate) fn run(args: &LossArgs) -> Result<()> {
     check_files(args)?;
-    let loss = configure(args.name, &args.set)?;
     let device = args.device.device()?.autodiff();
+    let slices = args.slices.as_ref().map(|path| read_slices(args, path));
+    let slices = slices.transpose()?;
+    let directions = slices.clone().map(|slices| {
+        let dtype = slices.dtype();
+        Tensor::from_data(slices, (&device.clone().without_autodiff(), dtype))
+    });
+    let loss = configure(args.name, &args.set, directions)?;
     let leaf = |path: &PathBuf| -> Result<Tensor<2>> {
         let data = files::read(path, args.tensor.as_deref())?.into_data();
         ensure!(
@@ -117,6 +140,13 @@ pub(crate) fn run(args: &LossArgs) -> Result<()> {
     let first = leaf(&args.input)?;
     let second = args.second.as_ref().map(leaf).transpose()?;
 
+    if let Some(slices) = slices {
+        let ([_, dim], rows) = (first.dims(), slices.shape()[0]);
+        ensure!(
+            rows == dim,
+            "the slices have {rows} rows for embeddings of {dim} dimensions: they must be a matrix [dim, slices]"
+        );
+    }
     let labels = args.labels.as_ref().map(|path| read_labels(path));
     let labels = labels.transpose()?;
 
@@ -165,10 +195,41 @@ pub(crate) fn run(args: &LossArgs) -> Result<()> {
     })
 }
 
+/// A matrix of unit columns.
+fn read_slices(args: &LossArgs, path: &Path) -> Result<TensorData> {
+    /// What rounding to few digits does to a norm.
+    const ROUNDING: f64 = 1e-3;
+    let data = files::read(path, args.tensor.as_deref())?.into_data();
+    ensure!(
+        data.dtype() == DType::F32 || args.device.computes_in_f64(),
+        "{}: this backend does not compute in f64; convert the file to f32, or use --device flex",
+        path.display()
+    );
+    let slices = data.shape()[1];
+    let mut squares = vec![0.0; slices];
+    for (place, entry) in data.iter::<f64>().enumerate() {
+        squares[place % slices] += entry * entry;
+    }
+    for (slice, square) in squares.into_iter().enumerate() {
+        let norm: f64 = square.sqrt();
+        ensure!(
+            (norm - 1.0).abs() <= ROUNDING,
+            "{}: the slices are unit columns of a matrix [dim, slices], but column {slice} has a norm of {norm}",
+            path.display()
+        );
+    }
+    Ok(data)
+}
+
 /// Before anything is computed.
 fn check_files(args: &LossArgs) -> Result<()> {
     let labels = args.labels.as_deref().map(labels_file);
-    let inputs = [Some(&args.input), args.second.as_ref(), labels.as_ref()];
+    let inputs = [
+        Some(&args.input),
+        args.second.as_ref(),
+        args.slices.as_ref(),
+        labels.as_ref(),
+    ];
     let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
     let outputs = args.gradient.iter().chain(&args.second_gradient);
     let kind = OutputKind::Npy;
@@ -176,7 +237,11 @@ fn check_files(args: &LossArgs) -> Result<()> {
     Ok(check_outputs(&outputs, &inputs, args.force)?)
 }
 
-fn configure(name: LossName, set: &[String]) -> Result<Loss> {
+fn configure(name: LossName, set: &[String], slices: Option<Tensor<2>>) -> Result<Loss> {
+    ensure!(
+        slices.is_none() || matches!(name, LossName::SigReg | LossName::LeJepa),
+        "this loss looks along no directions: leave out --slices"
+    );
     macro_rules! one {
         ($defaults:expr) => {{
             let config = with_settings(&$defaults, set)?;
@@ -200,14 +265,36 @@ fn configure(name: LossName, set: &[String]) -> Result<Loss> {
             Loss::Labelled(Box::new(config.init()))
         }};
     }
+    macro_rules! along {
+        ($config:ty) => {{
+            let config = with_settings(&<$config>::new(), set)?;
+            config.check()?;
+            let loss = config.init();
+            match slices {
+                Some(slices) => loss.along(slices),
+                None => loss,
+            }
+        }};
+    }
     Ok(match name {
         // The exact gradient, to hold others against.
         LossName::SvMax => one!(SvMaxConfig::paper()),
         LossName::Variance => one!(VarianceConfig::new()),
         LossName::Covariance => one!(CovarianceConfig::new()),
         LossName::VarianceCovariance => one!(VarianceCovarianceConfig::new()),
+        LossName::CovarianceToIdentity => one!(CovarianceToIdentityConfig::new()),
+        LossName::SigReg => {
+            let loss = along!(SigRegConfig);
+            Loss::One(Box::new(move |e| loss.forward_terms(e)))
+        }
+        LossName::LeJepa => {
+            let loss = along!(LeJepaLossConfig);
+            Loss::Two(Box::new(move |a, b| loss.forward_terms(a, b)))
+        }
         LossName::VicReg => two!(VicRegLossConfig),
         LossName::BarlowTwins => two!(BarlowTwinsLossConfig),
+        LossName::NtXent => two!(NtXentLossConfig),
+        LossName::Mmcr => two!(MmcrLossConfig),
         LossName::Contrastive => labelled!(ContrastiveLossConfig),
         LossName::Triplet => labelled!(TripletLossConfig),
         LossName::NPair => labelled!(NPairLossConfig),

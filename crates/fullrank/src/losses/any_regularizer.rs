@@ -5,8 +5,9 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Covariance, CovarianceConfig, HyperParameterError, Regularizer, RegularizerSum, SvMax,
-    SvMaxConfig, Variance, VarianceConfig, VarianceCovariance, VarianceCovarianceConfig,
+    Covariance, CovarianceConfig, CovarianceToIdentity, CovarianceToIdentityConfig,
+    HyperParameterError, Regularizer, RegularizerSum, SigReg, SigRegConfig, SvMax, SvMaxConfig,
+    Variance, VarianceConfig, VarianceCovariance, VarianceCovarianceConfig,
 };
 use crate::surrogate::{Surrogate, Terms};
 
@@ -52,6 +53,11 @@ pub enum RegularizerConfig {
     Covariance(CovarianceConfig),
     /// Both of VICReg's single-view terms: [`VarianceCovariance`].
     VarianceCovariance(VarianceCovarianceConfig),
+    /// The distance of the covariance from the identity: [`CovarianceToIdentity`].
+    CovarianceToIdentity(CovarianceToIdentityConfig),
+    /// Normality along drawn directions: [`SigReg`].
+    #[serde(rename = "sigreg")]
+    SigReg(SigRegConfig),
     /// Several at once: [`RegularizerSum`].
     Sum(Vec<RegularizerConfig>),
 }
@@ -64,6 +70,8 @@ impl RegularizerConfig {
             Self::Variance(_) => "variance",
             Self::Covariance(_) => "covariance",
             Self::VarianceCovariance(_) => "variance-covariance",
+            Self::CovarianceToIdentity(_) => "covariance-to-identity",
+            Self::SigReg(_) => "sigreg",
             Self::Sum(_) => "sum",
         }
     }
@@ -79,6 +87,8 @@ impl RegularizerConfig {
             Self::Variance(config) => config.check(),
             Self::Covariance(config) => config.check(),
             Self::VarianceCovariance(config) => config.check(),
+            Self::CovarianceToIdentity(config) => config.check(),
+            Self::SigReg(config) => config.check(),
             Self::Sum(configs) if configs.is_empty() => Err(HyperParameterError::new(
                 "a sum of regularizers needs at least one, got none",
             )),
@@ -98,6 +108,10 @@ impl RegularizerConfig {
             Self::Variance(config) => AnyRegularizer::Variance(config.init()),
             Self::Covariance(config) => AnyRegularizer::Covariance(config.init()),
             Self::VarianceCovariance(config) => AnyRegularizer::VarianceCovariance(config.init()),
+            Self::CovarianceToIdentity(config) => {
+                AnyRegularizer::CovarianceToIdentity(config.init())
+            }
+            Self::SigReg(config) => AnyRegularizer::SigReg(config.init()),
             Self::Sum(configs) => {
                 let summands = configs.iter().map(|config| (config.name(), config.init()));
                 AnyRegularizer::Sum(RegularizerSum::new(summands))
@@ -117,17 +131,34 @@ pub enum AnyRegularizer {
     Covariance(Covariance),
     /// Both of VICReg's single-view terms.
     VarianceCovariance(VarianceCovariance),
+    /// The distance of the covariance from the identity.
+    CovarianceToIdentity(CovarianceToIdentity),
+    /// Normality along drawn directions.
+    SigReg(SigReg),
     /// Several at once.
     Sum(RegularizerSum<AnyRegularizer>),
 }
 
 impl AnyRegularizer {
+    /// The same regularizer at this step of the training: one that draws at random, [`SigReg`], draws anew for
+    /// each step. The others are what they are in every step.
+    #[must_use]
+    pub fn at_step(&self, step: u64) -> Self {
+        match self {
+            Self::SigReg(sigreg) => Self::SigReg(sigreg.at_step(step)),
+            Self::Sum(sum) => Self::Sum(sum.at_step(step)),
+            other => other.clone(),
+        }
+    }
+
     fn chosen(&self) -> &dyn Regularizer {
         match self {
             Self::SvMax(regularizer) => regularizer,
             Self::Variance(regularizer) => regularizer,
             Self::Covariance(regularizer) => regularizer,
             Self::VarianceCovariance(regularizer) => regularizer,
+            Self::CovarianceToIdentity(regularizer) => regularizer,
+            Self::SigReg(regularizer) => regularizer,
             Self::Sum(regularizer) => regularizer,
         }
     }

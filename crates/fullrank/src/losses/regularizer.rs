@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::{Covariance, SvMax, Variance, VarianceCovariance};
+use super::{Covariance, CovarianceToIdentity, SigReg, SvMax, Variance, VarianceCovariance};
 use crate::surrogate::{self, Surrogate, Terms};
 
 /// A penalty of one embedding matrix, to add to any loss.
@@ -92,3 +92,5 @@ regularizer!({} SvMax, |this| this);
 regularizer!({} Variance, |this| this);
 regularizer!({} Covariance, |this| this);
 regularizer!({} VarianceCovariance, |this| this);
+regularizer!({} CovarianceToIdentity, |this| this);
+regularizer!({} SigReg, |this| this);

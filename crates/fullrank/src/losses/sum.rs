@@ -45,6 +45,18 @@ impl<R: Regularizer> RegularizerSum<R> {
     }
 }
 
+impl RegularizerSum<AnyRegularizer> {
+    /// The same sum at this step of the training: see [`AnyRegularizer::at_step`].
+    #[must_use]
+    pub fn at_step(&self, step: u64) -> Self {
+        let summands = self.summands.iter();
+        Self {
+            names: self.names.clone(),
+            summands: summands.map(|summand| summand.at_step(step)).collect(),
+        }
+    }
+}
+
 /// The names, of which the second and later of one are numbered.
 fn distinct(mut names: Vec<String>) -> Vec<String> {
     for i in 0..names.len() {

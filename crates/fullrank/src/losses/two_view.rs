@@ -8,7 +8,8 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BarlowTwinsLoss, BarlowTwinsLossConfig, HyperParameterError, VicRegLoss, VicRegLossConfig,
+    BarlowTwinsLoss, BarlowTwinsLossConfig, HyperParameterError, LeJepaLoss, LeJepaLossConfig,
+    MmcrLoss, MmcrLossConfig, NtXentLoss, NtXentLossConfig, VicRegLoss, VicRegLossConfig,
 };
 use crate::surrogate::{self, Surrogate, Terms};
 
@@ -72,6 +73,9 @@ two_view_loss!({L: TwoViewLoss + ?Sized} Box<L>, |this| (**this));
 two_view_loss!({L: TwoViewLoss + ?Sized} Arc<L>, |this| (**this));
 two_view_loss!({} VicRegLoss, |this| this);
 two_view_loss!({} BarlowTwinsLoss, |this| this);
+two_view_loss!({} NtXentLoss, |this| this);
+two_view_loss!({} MmcrLoss, |this| this);
+two_view_loss!({} LeJepaLoss, |this| this);
 two_view_loss!({} AnyTwoViewLoss, |this| this.chosen());
 
 /// Every two-view loss of this crate by name, as it stands in a configuration file.
@@ -92,6 +96,13 @@ pub enum TwoViewLossConfig {
     VicReg(VicRegLossConfig),
     /// The cross-correlation of the views: [`BarlowTwinsLoss`].
     BarlowTwins(BarlowTwinsLossConfig),
+    /// Each view of a sample against all other rows: [`NtXentLoss`].
+    NtXent(NtXentLossConfig),
+    /// The nuclear norm of the views' centroids: [`MmcrLoss`].
+    Mmcr(MmcrLossConfig),
+    /// The views together, and [`SigReg`](crate::SigReg) on each: [`LeJepaLoss`].
+    #[serde(rename = "lejepa")]
+    LeJepa(LeJepaLossConfig),
 }
 
 impl TwoViewLossConfig {
@@ -100,6 +111,9 @@ impl TwoViewLossConfig {
         match self {
             Self::VicReg(_) => "vicreg",
             Self::BarlowTwins(_) => "barlow-twins",
+            Self::NtXent(_) => "nt-xent",
+            Self::Mmcr(_) => "mmcr",
+            Self::LeJepa(_) => "lejepa",
         }
     }
 
@@ -112,6 +126,9 @@ impl TwoViewLossConfig {
         let checked = match self {
             Self::VicReg(config) => config.check(),
             Self::BarlowTwins(config) => config.check(),
+            Self::NtXent(config) => config.check(),
+            Self::Mmcr(config) => config.check(),
+            Self::LeJepa(config) => config.check(),
         };
         checked.map_err(|error| error.within(self.name()))
     }
@@ -125,6 +142,9 @@ impl TwoViewLossConfig {
         match self {
             Self::VicReg(config) => AnyTwoViewLoss::VicReg(config.init()),
             Self::BarlowTwins(config) => AnyTwoViewLoss::BarlowTwins(config.init()),
+            Self::NtXent(config) => AnyTwoViewLoss::NtXent(config.init()),
+            Self::Mmcr(config) => AnyTwoViewLoss::Mmcr(config.init()),
+            Self::LeJepa(config) => AnyTwoViewLoss::LeJepa(config.init()),
         }
     }
 }
@@ -136,13 +156,32 @@ pub enum AnyTwoViewLoss {
     VicReg(VicRegLoss),
     /// The cross-correlation of the views.
     BarlowTwins(BarlowTwinsLoss),
+    /// Each view of a sample against all other rows.
+    NtXent(NtXentLoss),
+    /// The nuclear norm of the views' centroids.
+    Mmcr(MmcrLoss),
+    /// The views together, and SIGReg on each.
+    LeJepa(LeJepaLoss),
 }
 
 impl AnyTwoViewLoss {
+    /// The same loss at this step of the training: one that draws at random, [`LeJepaLoss`], draws anew for each
+    /// step. The others are what they are in every step.
+    #[must_use]
+    pub fn at_step(&self, step: u64) -> Self {
+        match self {
+            Self::LeJepa(loss) => Self::LeJepa(loss.at_step(step)),
+            other => other.clone(),
+        }
+    }
+
     fn chosen(&self) -> &dyn TwoViewLoss {
         match self {
             Self::VicReg(loss) => loss,
             Self::BarlowTwins(loss) => loss,
+            Self::NtXent(loss) => loss,
+            Self::Mmcr(loss) => loss,
+            Self::LeJepa(loss) => loss,
         }
     }
 }

@@ -3,8 +3,12 @@
 
 mod bounds;
 pub(crate) mod correlation;
+pub(crate) mod epps_pulley;
+pub(crate) mod identity_distance;
 pub(crate) mod moments;
 pub(crate) mod nuclear_norm;
+pub(crate) mod similarity;
+pub(crate) mod slices;
 mod solver;
 #[cfg(feature = "spectrum")]
 mod spectrum;

@@ -31,6 +31,7 @@ pub fn unit_rows(embeddings: Tensor<2>) -> Tensor<2> {
 }
 
 /// Rows divided by their 2-norm, outside autodiff, and what the chain rule takes of them.
+#[derive(Clone)]
 pub(crate) struct UnitRows {
     /// Shape `[batch, dim]`; a zero row stays zero.
     pub(crate) rows: Tensor<2>,

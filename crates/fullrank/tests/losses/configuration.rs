@@ -8,9 +8,10 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device};
 use fullrank::{
-    AnyRegularizer, AnyTwoViewLoss, BarlowTwinsLossConfig, CovarianceConfig, Regularizer,
-    RegularizerConfig, Solver, SvMaxConfig, SvMaxForm, Terms, TwoViewLoss, TwoViewLossConfig,
-    VarianceConfig, VarianceCovarianceConfig, VicRegLossConfig,
+    AnyRegularizer, AnyTwoViewLoss, BarlowTwinsLossConfig, CovarianceConfig,
+    CovarianceToIdentityConfig, LeJepaLossConfig, MmcrLossConfig, NtXentLossConfig, Regularizer,
+    RegularizerConfig, SigRegConfig, Solver, SvMaxConfig, SvMaxForm, Terms, TwoViewLoss,
+    TwoViewLossConfig, VarianceConfig, VarianceCovarianceConfig, VicRegLossConfig,
 };
 
 use crate::matrices::{Matrix, number};
@@ -25,6 +26,8 @@ fn every_regularizer() -> Vec<RegularizerConfig> {
         RegularizerConfig::Variance(VarianceConfig::new()),
         RegularizerConfig::Covariance(CovarianceConfig::new()),
         RegularizerConfig::VarianceCovariance(VarianceCovarianceConfig::new()),
+        RegularizerConfig::CovarianceToIdentity(CovarianceToIdentityConfig::new()),
+        RegularizerConfig::SigReg(SigRegConfig::new()),
         RegularizerConfig::Sum(vec![
             RegularizerConfig::SvMax(SvMaxConfig::new()),
             RegularizerConfig::Sum(vec![RegularizerConfig::Variance(VarianceConfig::new())]),
@@ -36,6 +39,9 @@ fn every_two_view_loss() -> Vec<TwoViewLossConfig> {
     vec![
         TwoViewLossConfig::VicReg(VicRegLossConfig::new()),
         TwoViewLossConfig::BarlowTwins(BarlowTwinsLossConfig::new()),
+        TwoViewLossConfig::NtXent(NtXentLossConfig::new()),
+        TwoViewLossConfig::Mmcr(MmcrLossConfig::new()),
+        TwoViewLossConfig::LeJepa(LeJepaLossConfig::new()),
     ]
 }
 
@@ -58,6 +64,25 @@ fn what_a_file_leaves_out_has_its_default() {
         config,
         TwoViewLossConfig::BarlowTwins(BarlowTwinsLossConfig::new())
     );
+}
+
+/// What each choice is called in a file is what it calls itself.
+#[test]
+fn names_in_files() {
+    let name = |json: serde_json::Value| {
+        let object = json.as_object().expect("an object").clone();
+        object.keys().next().expect("one key").clone()
+    };
+    let regularizers = every_regularizer();
+    let two_view_losses = every_two_view_loss();
+    let names = (regularizers.iter())
+        .map(|config| (config.name(), serde_json::to_value(config)))
+        .chain(
+            (two_view_losses.iter()).map(|config| (config.name(), serde_json::to_value(config))),
+        );
+    for (expected, json) in names {
+        assert_eq!(name(json.unwrap()), expected);
+    }
 }
 
 #[test]
@@ -290,10 +315,16 @@ fn every_loss_takes_the_solver_it_is_told() {
             RegularizerConfig::VarianceCovariance(
                 VarianceCovarianceConfig::new().with_solver(solver),
             ),
+            RegularizerConfig::CovarianceToIdentity(
+                CovarianceToIdentityConfig::new().with_solver(solver),
+            ),
+            RegularizerConfig::SigReg(SigRegConfig::new().with_solver(solver)),
         ];
         let losses = [
             TwoViewLossConfig::VicReg(VicRegLossConfig::new().with_solver(solver)),
             TwoViewLossConfig::BarlowTwins(BarlowTwinsLossConfig::new().with_solver(solver)),
+            TwoViewLossConfig::Mmcr(MmcrLossConfig::new().with_solver(solver)),
+            TwoViewLossConfig::LeJepa(LeJepaLossConfig::new().with_solver(solver)),
         ];
         let single = regularizers
             .iter()
@@ -311,6 +342,45 @@ fn every_loss_takes_the_solver_it_is_told() {
             .all(|(h, d)| (h - d).abs() <= 1e-3 * h.abs())
     );
     assert_ne!(host, device, "one way was taken for both");
+}
+
+/// Slices are a function of the step: the same step the same loss, another step another, at any depth of a sum;
+/// what does not draw is what it is. Nothing counts behind the caller's back, so that a loss can be shared.
+#[test]
+fn steps() {
+    fn assert_shared<T: Send + Sync>(_: &T) {}
+    let device = Device::default();
+    let view = Matrix::normal(24, 9, 4).tensor(&device, DType::F32);
+    let other = Matrix::normal(24, 9, 5).tensor(&device, DType::F32);
+    let drawing = ["sigreg", "sum of sigreg", "lejepa"];
+    let sum = RegularizerConfig::Sum(vec![
+        RegularizerConfig::SvMax(SvMaxConfig::new()),
+        RegularizerConfig::Sum(vec![RegularizerConfig::SigReg(SigRegConfig::new())]),
+    ]);
+    let regularizers = every_regularizer()
+        .into_iter()
+        .map(|config| (config.name(), config));
+    for (name, config) in regularizers.chain([("sum of sigreg", sum)]) {
+        let loss = config.init();
+        assert_shared(&loss);
+        let value = |step: u64| number(loss.at_step(step).forward(view.clone()));
+        assert_eq!(value(7), value(7), "{name}");
+        assert_eq!(value(0), number(loss.forward(view.clone())), "{name}");
+        assert_eq!(value(7) != value(8), drawing.contains(&name), "{name}");
+    }
+    for config in every_two_view_loss() {
+        let (name, loss) = (config.name(), config.init());
+        assert_shared(&loss);
+        let value = |step: u64| number(loss.at_step(step).forward(view.clone(), other.clone()));
+        assert_eq!(value(7), value(7), "{name}");
+        assert_eq!(value(7) != value(8), drawing.contains(&name), "{name}");
+    }
+    // And of the seed.
+    let of = |seed: u64| {
+        let sigreg = SigRegConfig::new().with_seed(seed).init();
+        number(sigreg.at_step(7).forward(view.clone()))
+    };
+    assert_ne!(of(1), of(2));
 }
 
 /// [`Solver::Auto`] goes by the name that Burn shows of a device: this fails where it is another one.

@@ -2,8 +2,9 @@
 
 use burn::tensor::{DType, Device};
 use fullrank::{
-    BarlowTwinsLossConfig, Bounds, Solver, SvMaxConfig, SvMaxForm, VarianceCovariance,
-    VicRegLossConfig, VicRegScaling,
+    BarlowTwinsLossConfig, Bounds, CovarianceToIdentity, LeJepaLossConfig, MmcrLossConfig,
+    NtXentLossConfig, SigRegConfig, SigRegQuadrature, Solver, SvMaxConfig, SvMaxForm,
+    VarianceCovariance, VicRegLossConfig, VicRegScaling,
 };
 
 use crate::matrices::{Matrix, f64_device, number};
@@ -261,4 +262,409 @@ fn barlow_twins_by_hand() {
         let barlow = BarlowTwinsLossConfig::new().init();
         number(barlow.forward(sine().tensor(device, dtype), cosine().tensor(device, dtype)))
     });
+}
+
+/// ```python
+/// import numpy as np
+/// i, j = np.arange(4.)[:, None], np.arange(3.)
+/// x, y = np.sin(1 + 3 * i + j), np.cos(2 + 2 * i + 3 * j)
+/// def distance(z):
+///     z = z - z.mean(0)
+///     return np.linalg.norm(z.T @ z / (len(z) - 1) - np.eye(z.shape[1]))
+/// print(distance(x), distance(x.T))  # 1.7400377473386106 1.804540233290987
+/// ```
+#[test]
+fn covariance_to_the_identity() {
+    let wide = Matrix::from_fn(3, 4, |i, j| sine().entries[3 * j + i]);
+    for (e, expected) in [(sine(), 1.7400377473386106), (wide, 1.804540233290987)] {
+        for solver in [Solver::Host, Solver::Device] {
+            assert_value(expected, |device, dtype| {
+                let loss = fullrank::CovarianceToIdentityConfig::new().with_solver(solver);
+                number(loss.init().forward(e.tensor(device, dtype)))
+            });
+        }
+    }
+}
+
+/// The rows of an orthonormal frame and their opposites, scaled to unbiased variances of 1, have the identity
+/// as covariance: distance and gradient are zero there, and finite beside it.
+#[test]
+fn covariance_at_the_identity() {
+    let sign = |i: usize| if i < 4 { 1.0 } else { -1.0 };
+    let size = (7f64 / 2.0).sqrt();
+    let e = Matrix::from_fn(8, 4, |i, j| sign(i) * if i % 4 == j { size } else { 0.0 });
+    for solver in [Solver::Host, Solver::Device] {
+        let config = fullrank::CovarianceToIdentityConfig::new().with_solver(solver);
+        for (device, dtype) in [(f64_device(), DType::F64), (Device::default(), DType::F32)] {
+            let evaluation = config.init().evaluate(e.tensor(&device, dtype));
+            let rounding = if dtype == DType::F64 { 1e-14 } else { 1e-5 };
+            assert!(number(evaluation.value) <= rounding);
+            let [gradient] = evaluation.coefficients.unwrap();
+            assert!(Matrix::from(gradient).entries.iter().all(|x| x.is_finite()));
+        }
+        // Twice as long: C = 4 I, the distance 3 sqrt(4), the gradient 2 / (7 * 6) * 3 Z.
+        let twice = e.clone().map(|x| 2.0 * x);
+        let evaluation = config
+            .init()
+            .evaluate(twice.tensor(&f64_device(), DType::F64));
+        approx::assert_relative_eq!(number(evaluation.value), 6.0, max_relative = 1e-12);
+        let [gradient] = evaluation.coefficients.unwrap();
+        let expected = twice.map(|x| x / 7.0);
+        let error = Matrix::from(gradient).zip(&expected, |x, y| x - y).norm();
+        assert!(error <= 1e-12 * expected.norm(), "{error:e}");
+    }
+}
+
+/// One row, or all rows equal: no spread at all.
+#[test]
+fn covariance_to_the_identity_of_a_collapsed_batch() {
+    let loss = CovarianceToIdentity::default();
+    for rows in [1, 3, 9] {
+        let e = Matrix::from_fn(rows, 5, |_, j| j as f64 - 1.5);
+        let evaluation = loss.evaluate(e.tensor(&f64_device(), DType::F64));
+        approx::assert_relative_eq!(number(evaluation.value), 5f64.sqrt(), max_relative = 1e-12);
+        let [gradient] = evaluation.coefficients.unwrap();
+        assert_eq!(Matrix::from(gradient).norm(), 0.0);
+    }
+}
+
+/// ```python
+/// def unit(z): return z / np.linalg.norm(z, axis=1, keepdims=True)   # x, y as above
+/// def nt_xent(x, y, tau):
+///     z, n = np.r_[unit(x), unit(y)], len(x)
+///     s = z @ z.T / tau
+///     np.fill_diagonal(s, -np.inf)
+///     positive = s[np.arange(2 * n), np.r_[np.arange(n) + n, np.arange(n)]]
+///     return (np.log(np.exp(s).sum(1)) - positive).mean()
+/// for tau in (0.5, 0.1, 0.07): print(nt_xent(x, y, tau))
+/// # 2.3428566441586094 8.08855953255566 11.446409647112388
+/// ```
+#[test]
+fn nt_xent_by_temperature() {
+    for (temperature, expected) in [
+        (0.5, 2.3428566441586094),
+        (0.1, 8.08855953255566),
+        (0.07, 11.446409647112388),
+    ] {
+        let loss = NtXentLossConfig::new().with_temperature(temperature).init();
+        assert_value(expected, |device, dtype| {
+            number(loss.forward(sine().tensor(device, dtype), cosine().tensor(device, dtype)))
+        });
+    }
+    assert_eq!(NtXentLossConfig::new().temperature, 0.5);
+}
+
+/// One sample has no other; of equal rows each is one of 2b - 1; of views that agree and differ from all others
+/// by a right angle, at a temperature of 1/40, the others are lost beside it.
+#[test]
+fn nt_xent_closed_forms() {
+    let device = f64_device();
+    let of = |temperature: f64, a: &Matrix, b: &Matrix| {
+        let loss = NtXentLossConfig::new().with_temperature(temperature).init();
+        let [a, b] = [a, b].map(|e| e.tensor(&device, DType::F64));
+        let evaluation = loss.evaluate(a, b);
+        let gradients = evaluation.coefficients.unwrap().map(Matrix::from);
+        (number(evaluation.value), gradients)
+    };
+    let (value, gradients) = of(0.5, &Matrix::normal(1, 5, 1), &Matrix::normal(1, 5, 2));
+    assert!(value.abs() < 1e-15, "{value}");
+    assert!(gradients.iter().all(|g| g.norm() < 1e-15));
+
+    let equal = Matrix::from_fn(6, 5, |_, j| j as f64 - 1.2);
+    let (value, gradients) = of(0.5, &equal, &equal);
+    approx::assert_relative_eq!(value, 11f64.ln(), max_relative = 1e-12);
+    assert!(gradients.iter().all(|g| g.norm() < 1e-14));
+
+    let frame = Matrix::from_fn(4, 4, |i, j| f64::from(u8::from(i == j)));
+    let (value, _) = of(0.5, &frame, &frame);
+    // Six rows of similarity 0 beside one of 1.
+    let expected = (1.0 + 6.0 * (-2f64).exp()).ln();
+    approx::assert_relative_eq!(value, expected, max_relative = 1e-12);
+    // A temperature at which exp(1 / temperature) is beyond the range of f64.
+    let (value, gradients) = of(1e-3, &frame, &frame);
+    assert!(value.abs() < 1e-12, "{value}");
+    assert!(gradients.iter().all(|g| g.norm() < 1e-12));
+    let (value, gradients) = of(1e-3, &frame, &frame.clone().map(|x| -x));
+    assert!((value - 1000.0 - 6f64.ln()).abs() < 1e-9, "{value}");
+    assert!(
+        gradients
+            .iter()
+            .all(|g| g.entries.iter().all(|x| x.is_finite()))
+    );
+}
+
+/// ```python
+/// def nuclear(m): return np.linalg.svd(m, compute_uv=False).sum()   # x, y, unit as above
+/// print(-nuclear((unit(x) + unit(y)) / 2))  # -2.2111042669695333
+/// print(np.mean([nuclear(np.stack([a, b])) for a, b in zip(unit(x), unit(y))]))  # 1.998023767871571
+/// print(-nuclear((unit(x) + unit(y) + unit(x * y)) / 3))  # -1.6167055041633525
+/// ```
+#[test]
+fn mmcr_of_the_sines() {
+    let product = Matrix::from_fn(4, 3, |i, j| {
+        sine().entries[3 * i + j] * cosine().entries[3 * i + j]
+    });
+    let (centroids, local) = (-2.2111042669695333, 1.998023767871571);
+    for (weight, expected) in [(0.0, centroids), (0.005, centroids + 0.005 * local)] {
+        let loss = MmcrLossConfig::new().with_local_weight(weight).init();
+        assert_value(expected, |device, dtype| {
+            number(loss.forward(sine().tensor(device, dtype), cosine().tensor(device, dtype)))
+        });
+    }
+    let loss = MmcrLossConfig::new().init();
+    assert_value(local, |device, dtype| {
+        let terms =
+            loss.forward_terms(sine().tensor(device, dtype), cosine().tensor(device, dtype));
+        number(terms.get("local").unwrap().clone())
+    });
+    assert_value(-1.6167055041633525, |device, dtype| {
+        let views = [sine(), cosine(), product.clone()].map(|view| view.tensor(device, dtype));
+        number(loss.forward_views(views))
+    });
+}
+
+/// The gradient in each of three views, against differences along it.
+#[test]
+fn mmcr_of_three_views_has_its_gradient() {
+    let device = f64_device();
+    let loss = MmcrLossConfig::new().init();
+    let views = [41, 42, 43].map(|seed| Matrix::normal(7, 5, seed));
+    let value = |views: &[Matrix; 3]| {
+        let views = views
+            .each_ref()
+            .map(|view| view.tensor(&device, DType::F64));
+        number(loss.forward_views(views))
+    };
+    let tensors = views
+        .each_ref()
+        .map(|view| view.tensor(&device, DType::F64));
+    let gradients = loss.evaluate_views(tensors).coefficients.unwrap();
+    for (at, gradient) in gradients.map(Matrix::from).into_iter().enumerate() {
+        let direction = Matrix::normal(7, 5, 50 + at as u64);
+        let moved = |step: f64| {
+            let mut moved = views.clone();
+            moved[at] = moved[at].clone().zip(&direction, |x, y| x + step * y);
+            value(&moved)
+        };
+        let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+        // The error of a central difference of step h is of the order of h^2.
+        approx::assert_relative_eq!(gradient.dot(&direction), slope, max_relative = 1e-7);
+    }
+}
+
+/// At its best: as many orthogonal samples as dimensions, each with views that agree. Then `||C||_*` is
+/// sqrt(b min(b, d)), and the two views of each sample have the one singular value sqrt 2. Samples all equal
+/// have `||C||_*` sqrt(b). To what the smoothing adds: 1e-4 for each zero of the centroids in units of
+/// sqrt(b) / r, and of the local term's one zero 5e-4.
+#[test]
+fn mmcr_at_its_ends() {
+    let frame = Matrix::from_fn(8, 4, |i, j| f64::from(u8::from(i % 4 == j)));
+    let equal = Matrix::from_fn(8, 4, |_, j| j as f64 - 1.2);
+    let loss = MmcrLossConfig::new().with_solver(Solver::Host).init();
+    for (e, expected, zeros) in [(frame, 32f64.sqrt(), 0.0), (equal, 8f64.sqrt(), 3.0)] {
+        for (device, dtype) in [(f64_device(), DType::F64), (Device::default(), DType::F32)] {
+            let view = e.tensor(&device, dtype);
+            let terms = loss.forward_terms(view.clone(), view);
+            let term = |name| number(terms.get(name).unwrap().clone());
+            let smoothed = expected + zeros * 1e-4 * 8f64.sqrt() / 4.0;
+            approx::assert_relative_eq!(-term("centroids"), smoothed, max_relative = 2e-6);
+            // sqrt(2 + 2 delta^2 + 2 delta sqrt(2 + delta^2)) = sqrt(2 + delta^2) + delta
+            let smoothed = (2.0 + 25e-8f64).sqrt() + 5e-4;
+            approx::assert_relative_eq!(term("local"), smoothed, max_relative = 2e-6);
+        }
+    }
+}
+
+/// The unit columns e1, e2, e3 and (1, 1, 1) / sqrt 3.
+fn four_slices() -> Matrix {
+    Matrix::from_fn(3, 4, |i, j| match j {
+        3 => 3f64.sqrt().recip(),
+        _ => f64::from(u8::from(i == j)),
+    })
+}
+
+/// ```python
+/// a = np.c_[np.eye(3), np.ones(3) / np.sqrt(3)]                       # x, y as above
+/// def official(z):
+///     t, h = np.linspace(0, 3, 17), 3 / 16
+///     w = np.r_[h, np.full(15, 2 * h), h] * np.exp(-t**2 / 2)
+///     u = (z @ a)[:, :, None] * t
+///     e = (np.cos(u).mean(0) - np.exp(-t**2 / 2))**2 + np.sin(u).mean(0)**2
+///     return (e @ w * len(z)).mean()
+/// def paper(z):
+///     t = np.linspace(-5, 5, 17)
+///     f = np.exp(-t**2 / 2)
+///     u = (z @ a)[:, :, None] * t
+///     e = abs(np.exp(1j * u).mean(0) - f)**2 * f
+///     return (np.trapezoid(e, t, axis=1) * len(z)).mean()
+/// print(official(x), paper(x))  # 0.5922859555389763 0.607117637054382
+/// m = (x + y) / 2
+/// invariance = (((x - m)**2).mean() + ((y - m)**2).mean()) / 2
+/// for sigreg in (official, paper):
+///     print(0.05 * (sigreg(x) + sigreg(y)) / 2 + 0.95 * invariance)
+/// # 0.24195743171358622 0.24244745045270286
+/// ```
+#[test]
+fn sigreg_and_lejepa_by_quadrature() {
+    for (quadrature, one, two) in [
+        (
+            SigRegQuadrature::Official,
+            0.5922859555389763,
+            0.24195743171358622,
+        ),
+        (
+            SigRegQuadrature::Paper,
+            0.607117637054382,
+            0.24244745045270286,
+        ),
+    ] {
+        for solver in [Solver::Host, Solver::Device] {
+            let sigreg = SigRegConfig::new()
+                .with_quadrature(quadrature)
+                .with_solver(solver)
+                .init();
+            let lejepa = LeJepaLossConfig::new()
+                .with_quadrature(quadrature)
+                .with_solver(solver)
+                .init();
+            assert_value(one, |device, dtype| {
+                let sigreg = sigreg.clone().along(four_slices().tensor(device, dtype));
+                number(sigreg.forward(sine().tensor(device, dtype)))
+            });
+            assert_value(two, |device, dtype| {
+                let lejepa = lejepa.clone().along(four_slices().tensor(device, dtype));
+                number(lejepa.forward(sine().tensor(device, dtype), cosine().tensor(device, dtype)))
+            });
+        }
+    }
+}
+
+/// The knots of a quadrature, by its definition: `t`, `exp(-t^2 / 2)` and the weight with the window.
+fn knots(quadrature: SigRegQuadrature) -> Vec<[f64; 3]> {
+    let (limit, last) = match quadrature {
+        SigRegQuadrature::Official => (3.0, 16),
+        SigRegQuadrature::Paper => (5.0, 8),
+    };
+    let distance = limit / f64::from(last);
+    let knot = |j: i32| {
+        let t = f64::from(j) * distance;
+        let normal = (-t * t / 2.0).exp();
+        let share = if j == last { distance } else { 2.0 * distance };
+        [t, normal, share * normal]
+    };
+    (1..=last).map(knot).collect()
+}
+
+/// Rows that are all equal have the characteristic function exp(itu) along each slice, and one gradient.
+#[test]
+fn sigreg_of_a_collapsed_batch() {
+    let device = f64_device();
+    for quadrature in [SigRegQuadrature::Official, SigRegQuadrature::Paper] {
+        for (rows, row) in [(6, [0.0; 3]), (6, [0.4, -1.2, 2.0]), (1, [0.4, -1.2, 2.0])] {
+            let e = Matrix::from_fn(rows, 3, |_, j| row[j]);
+            let sigreg = SigRegConfig::new().with_quadrature(quadrature).init();
+            let sigreg = sigreg.along(four_slices().tensor(&device, DType::F64));
+            let evaluation = sigreg.evaluate(e.tensor(&device, DType::F64));
+            let along = e.product(&four_slices());
+            let expected: f64 = (along.entries[..4].iter())
+                .flat_map(|u| {
+                    knots(quadrature)
+                        .into_iter()
+                        .map(move |[t, normal, weight]| {
+                            let (sin, cos) = (t * u).sin_cos();
+                            weight * ((cos - normal).powi(2) + sin * sin)
+                        })
+                })
+                .sum();
+            approx::assert_relative_eq!(
+                number(evaluation.value),
+                rows as f64 * expected / 4.0,
+                max_relative = 1e-12
+            );
+            let [gradient] = evaluation.coefficients.unwrap();
+            let gradient = Matrix::from(gradient);
+            assert_eq!(gradient.norm() > 0.0, row != [0.0; 3]);
+            for other in gradient.entries.chunks(3) {
+                for (x, y) in other.iter().zip(&gradient.entries[..3]) {
+                    assert!((x - y).abs() <= 1e-14 * gradient.norm());
+                }
+            }
+        }
+    }
+}
+
+/// Of standard normal rows, n |C - phi|^2 is 1 - phi^2 on average, whatever their number: the statistic of 500
+/// and that of 4000 rows are within a fifth of what the quadrature makes of it. (Its deviation along one of the 12
+/// dimensions is about half of it; the mean over 256 directions is one over some 12 independent ones: 0.5 / sqrt 12 = 14 %.)
+#[test]
+fn sigreg_of_normal_rows_does_not_grow_with_them() {
+    let device = f64_device();
+    for quadrature in [SigRegQuadrature::Official, SigRegQuadrature::Paper] {
+        let expected = knots(quadrature).into_iter();
+        let expected: f64 = expected
+            .map(|[_, normal, w]| w * (1.0 - normal * normal))
+            .sum();
+        let config = SigRegConfig::new().with_slices(256);
+        let sigreg = config.with_quadrature(quadrature).init();
+        for rows in [500, 4000] {
+            let mean: f64 = (60..66)
+                .map(|seed| Matrix::normal(rows, 12, seed).tensor(&device, DType::F64))
+                .map(|e| number(sigreg.forward(e)) / 6.0)
+                .sum();
+            assert!(
+                (mean / expected - 1.0).abs() < 0.2,
+                "{rows}: {mean} for {expected}"
+            );
+        }
+    }
+}
+
+/// Turned with its slices, an embedding has the same value and the turned gradient.
+#[test]
+fn sigreg_turns_with_its_slices() {
+    let device = f64_device();
+    let e = Matrix::normal(9, 5, 71);
+    let turn = Matrix::orthonormal(5, 5, 72);
+    let slices = Matrix::orthonormal(5, 5, 73);
+    // Columns turn as rows do: (E R)(R^T A) = E A.
+    let back = Matrix::from_fn(5, 5, |i, j| turn.entries[5 * j + i]);
+    let of = |e: &Matrix, slices: &Matrix| {
+        let sigreg = SigRegConfig::new().init();
+        let sigreg = sigreg.along(slices.tensor(&device, DType::F64));
+        let evaluation = sigreg.evaluate(e.tensor(&device, DType::F64));
+        let [gradient] = evaluation.coefficients.unwrap();
+        (number(evaluation.value), Matrix::from(gradient))
+    };
+    let (value, gradient) = of(&e, &slices);
+    let (turned, turned_gradient) = of(&e.product(&turn), &back.product(&slices));
+    approx::assert_relative_eq!(value, turned, max_relative = 1e-12);
+    let error = turned_gradient
+        .zip(&gradient.product(&turn), |x, y| x - y)
+        .norm();
+    assert!(error <= 1e-12 * gradient.norm(), "{error:e}");
+}
+
+/// Two views that agree leave SIGReg alone; its term is the mean over the views.
+#[test]
+fn lejepa_is_sigreg_and_half_the_distance() {
+    let device = f64_device();
+    let [x, y] = [sine(), cosine()].map(|view| view.tensor(&device, DType::F64));
+    let sigreg = SigRegConfig::new()
+        .with_slices(32)
+        .with_seed(5)
+        .init()
+        .at_step(9);
+    let lejepa = LeJepaLossConfig::new()
+        .with_slices(32)
+        .with_seed(5)
+        .init()
+        .at_step(9);
+    let [of_x, of_y] = [&x, &y].map(|view| number(sigreg.forward(view.clone())));
+    let distance = number((x.clone() - y.clone()).square().mean());
+    let terms = lejepa.forward_terms(x.clone(), y);
+    let term = |name| number(terms.get(name).unwrap().clone());
+    approx::assert_relative_eq!(term("sigreg"), (of_x + of_y) / 2.0, max_relative = 1e-12);
+    approx::assert_relative_eq!(term("invariance"), distance / 4.0, max_relative = 1e-12);
+    let alone = number(lejepa.forward(x.clone(), x));
+    approx::assert_relative_eq!(alone, 0.05 * of_x, max_relative = 1e-12);
 }

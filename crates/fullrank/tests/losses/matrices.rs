@@ -2,8 +2,9 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use fullrank::{
-    BarlowTwinsLossConfig, Covariance, Solver, Surrogate, SvMax, SvMaxConfig, SvMaxForm, Terms,
-    Variance, VarianceCovariance, VicRegLossConfig, VicRegScaling,
+    BarlowTwinsLossConfig, Covariance, CovarianceToIdentity, LeJepaLossConfig, MmcrLossConfig,
+    NtXentLossConfig, Regularizer, SigRegConfig, SigRegQuadrature, Solver, Surrogate, SvMaxConfig,
+    SvMaxForm, Terms, TwoViewLoss, Variance, VarianceCovariance, VicRegLossConfig, VicRegScaling,
 };
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -174,37 +175,47 @@ pub(crate) struct Loss {
 
 #[derive(Debug)]
 enum Kind {
-    SvMax(SvMax),
-    Variance(Variance),
-    Covariance(Covariance),
-    Both(VarianceCovariance),
+    One(Box<dyn Regularizer>),
     /// The other view is fixed, and so is the side the argument takes.
-    VicReg(fullrank::VicRegLoss, Matrix, usize),
-    BarlowTwins(fullrank::BarlowTwinsLoss, Matrix, usize),
+    Two(Box<dyn TwoViewLoss>, Matrix, usize),
 }
 
 impl Loss {
     /// Every loss and variant, for embeddings of this shape.
     pub(crate) fn all(rows: usize, dims: usize) -> Vec<Self> {
         let svmax = |form, normalize, solver| {
-            Kind::SvMax(
-                SvMaxConfig::paper()
-                    .with_form(form)
-                    .with_normalize(normalize)
-                    .with_solver(solver)
-                    .init(),
-            )
+            one(SvMaxConfig::paper()
+                .with_form(form)
+                .with_normalize(normalize)
+                .with_solver(solver)
+                .init())
         };
         let (host, device) = (Solver::Host, Solver::Device);
-        let other = |seed| Matrix::normal(rows, dims, seed);
-        let vicreg = |scaling, seed, side| {
-            Kind::VicReg(
-                VicRegLossConfig::new().with_scaling(scaling).init(),
-                other(seed),
-                side,
-            )
+        let two = |loss: Box<dyn TwoViewLoss>, seed, side| {
+            Kind::Two(loss, Matrix::normal(rows, dims, seed), side)
         };
-        let barlow = |side| Kind::BarlowTwins(BarlowTwinsLossConfig::new().init(), other(17), side);
+        let vicreg = |scaling, seed, side| {
+            let loss = VicRegLossConfig::new().with_scaling(scaling).init();
+            two(Box::new(loss), seed, side)
+        };
+        let barlow = |side| two(Box::new(BarlowTwinsLossConfig::new().init()), 17, side);
+        let nt_xent = |temperature, side| {
+            let config = NtXentLossConfig::new().with_temperature(temperature);
+            two(Box::new(config.init()), 18, side)
+        };
+        let mmcr = |local, solver, side| {
+            let config = MmcrLossConfig::new().with_local_weight(local);
+            two(Box::new(config.with_solver(solver).init()), 19, side)
+        };
+        let sigreg = |quadrature, solver| {
+            let config = SigRegConfig::new().with_slices(24).with_seed(20);
+            let config = config.with_quadrature(quadrature).with_solver(solver);
+            one(config.init().at_step(3))
+        };
+        let lejepa = |solver, side| {
+            let config = LeJepaLossConfig::new().with_slices(24);
+            two(Box::new(config.with_solver(solver).init()), 21, side)
+        };
         [
             ("svmax bounded", svmax(SvMaxForm::Bounded, true, host)),
             ("svmax linear", svmax(SvMaxForm::Linear, true, host)),
@@ -221,11 +232,20 @@ impl Loss {
                 "svmax linear, rows as given, on the device",
                 svmax(SvMaxForm::Linear, false, device),
             ),
-            ("variance", Kind::Variance(Variance::default())),
-            ("covariance", Kind::Covariance(Covariance::default())),
+            ("variance", one(Variance::default())),
+            ("covariance", one(Covariance::default())),
             (
                 "variance and covariance",
-                Kind::Both(VarianceCovariance::default()),
+                one(VarianceCovariance::default()),
+            ),
+            (
+                "covariance to the identity",
+                one(CovarianceToIdentity::default()),
+            ),
+            ("sigreg", sigreg(SigRegQuadrature::Official, host)),
+            (
+                "sigreg paper, on the device",
+                sigreg(SigRegQuadrature::Paper, device),
             ),
             ("vicreg official", vicreg(VicRegScaling::Official, 11, 0)),
             (
@@ -239,23 +259,43 @@ impl Loss {
             ("vicreg halved", vicreg(VicRegScaling::Halved, 14, 1)),
             ("barlow twins", barlow(0)),
             ("barlow twins, second view", barlow(1)),
+            ("nt-xent", nt_xent(0.5, 0)),
+            ("nt-xent, cold, second view", nt_xent(0.07, 1)),
+            ("mmcr", mmcr(0.0, host, 0)),
+            ("mmcr with local term, second view", mmcr(0.7, host, 1)),
+            ("mmcr with local term, on the device", mmcr(0.7, device, 0)),
+            ("lejepa", lejepa(host, 0)),
+            ("lejepa, on the device, second view", lejepa(device, 1)),
         ]
         .into_iter()
         .map(|(name, kind)| Self { name, kind })
         .collect()
     }
 
+    pub(crate) fn takes_two_views(&self) -> bool {
+        matches!(self.kind, Kind::Two(..))
+    }
+
+    /// Whether it is a function of singular values, which is smoothed.
+    pub(crate) fn is_spectral(&self) -> bool {
+        self.name.starts_with("svmax") || self.name.starts_with("mmcr")
+    }
+
+    /// Whether it is a function of angles that are as large as the embeddings.
+    pub(crate) fn is_of_angles(&self) -> bool {
+        self.name.starts_with("sigreg") || self.name.starts_with("lejepa")
+    }
+
+    /// Whether the size of the embeddings does not count.
+    pub(crate) fn is_of_unit_rows(&self) -> bool {
+        let normalizes = !self.name.contains("rows as given");
+        (self.is_spectral() && normalizes) || self.name.starts_with("nt-xent")
+    }
+
     pub(crate) fn forward(&self, e: Tensor<2>) -> Tensor<1> {
         match &self.kind {
-            Kind::SvMax(loss) => loss.forward(e),
-            Kind::Variance(loss) => loss.forward(e),
-            Kind::Covariance(loss) => loss.forward(e),
-            Kind::Both(loss) => loss.forward(e),
-            Kind::VicReg(loss, other, side) => {
-                let [a, b] = views(e, other, *side);
-                loss.forward(a, b)
-            }
-            Kind::BarlowTwins(loss, other, side) => {
+            Kind::One(loss) => loss.forward(e),
+            Kind::Two(loss, other, side) => {
                 let [a, b] = views(e, other, *side);
                 loss.forward(a, b)
             }
@@ -264,15 +304,8 @@ impl Loss {
 
     pub(crate) fn forward_terms(&self, e: Tensor<2>) -> Terms {
         match &self.kind {
-            Kind::SvMax(loss) => loss.forward_terms(e),
-            Kind::Variance(loss) => loss.forward_terms(e),
-            Kind::Covariance(loss) => loss.forward_terms(e),
-            Kind::Both(loss) => loss.forward_terms(e),
-            Kind::VicReg(loss, other, side) => {
-                let [a, b] = views(e, other, *side);
-                loss.forward_terms(a, b)
-            }
-            Kind::BarlowTwins(loss, other, side) => {
+            Kind::One(loss) => loss.forward_terms(e),
+            Kind::Two(loss, other, side) => {
                 let [a, b] = views(e, other, *side);
                 loss.forward_terms(a, b)
             }
@@ -285,15 +318,8 @@ impl Loss {
             evaluation.coefficients.expect("asked for the gradient")[side].clone()
         }
         match &self.kind {
-            Kind::SvMax(loss) => side(loss.evaluate(e), 0),
-            Kind::Variance(loss) => side(loss.evaluate(e), 0),
-            Kind::Covariance(loss) => side(loss.evaluate(e), 0),
-            Kind::Both(loss) => side(loss.evaluate(e), 0),
-            Kind::VicReg(loss, other, at) => {
-                let [a, b] = views(e, other, *at);
-                side(loss.evaluate(a, b), *at)
-            }
-            Kind::BarlowTwins(loss, other, at) => {
+            Kind::One(loss) => side(loss.evaluate(e), 0),
+            Kind::Two(loss, other, at) => {
                 let [a, b] = views(e, other, *at);
                 side(loss.evaluate(a, b), *at)
             }
@@ -313,6 +339,10 @@ impl Loss {
             .expect("the loss depends on the embeddings")
             .into()
     }
+}
+
+fn one(loss: impl Regularizer + 'static) -> Kind {
+    Kind::One(Box::new(loss))
 }
 
 fn views(e: Tensor<2>, other: &Matrix, side: usize) -> [Tensor<2>; 2] {

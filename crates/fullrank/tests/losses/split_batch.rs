@@ -1,7 +1,11 @@
 //! A batch in parts has the gradient of the whole.
 
 use burn::tensor::{DType, Device};
-use fullrank::{Regularizer, RegularizerConfig, SvMaxConfig, VarianceCovarianceConfig, VicRegLoss};
+use fullrank::{
+    CovarianceToIdentityConfig, LeJepaLossConfig, MmcrLossConfig, NtXentLossConfig, Regularizer,
+    RegularizerConfig, SigRegConfig, SvMaxConfig, TwoViewLoss, TwoViewLossConfig,
+    VarianceCovarianceConfig, VicRegLossConfig,
+};
 
 use crate::matrices::{Matrix, number};
 
@@ -13,6 +17,8 @@ fn parts_add_up_to_the_whole() {
     for config in [
         RegularizerConfig::SvMax(SvMaxConfig::new()),
         RegularizerConfig::VarianceCovariance(VarianceCovarianceConfig::new()),
+        RegularizerConfig::CovarianceToIdentity(CovarianceToIdentityConfig::new()),
+        RegularizerConfig::SigReg(SigRegConfig::new()),
     ] {
         let loss = config.init();
         // embeddings = e * weights; the gradient in the weights of a layer
@@ -55,27 +61,35 @@ fn parts_add_up_to_the_whole() {
 fn two_views_in_parts() {
     let device = Device::default();
     let [a, b] = [3, 4].map(|seed| Matrix::normal(12, 20, seed));
-    let vicreg = VicRegLoss::default();
-    let evaluation = vicreg.evaluate(a.tensor(&device, DType::F32), b.tensor(&device, DType::F32));
+    for config in [
+        TwoViewLossConfig::VicReg(VicRegLossConfig::new()),
+        TwoViewLossConfig::NtXent(NtXentLossConfig::new()),
+        TwoViewLossConfig::Mmcr(MmcrLossConfig::new().with_local_weight(0.7)),
+        TwoViewLossConfig::LeJepa(LeJepaLossConfig::new()),
+    ] {
+        let loss = config.init();
+        let evaluation =
+            loss.evaluate(a.tensor(&device, DType::F32), b.tensor(&device, DType::F32));
 
-    let leaf = a
-        .tensor(&device.clone().autodiff(), DType::F32)
-        .require_grad();
-    let gradients = vicreg
-        .forward(leaf.clone(), b.tensor(&device, DType::F32))
-        .backward();
-    let expected = Matrix::from(leaf.grad(&gradients).unwrap());
-
-    let mut rows = Vec::new();
-    for part in [0..7, 7..12] {
         let leaf = a
-            .tensor(&device, DType::F32)
-            .slice([part.clone()])
-            .autodiff()
+            .tensor(&device.clone().autodiff(), DType::F32)
             .require_grad();
-        let other = b.tensor(&device, DType::F32).slice([part.clone()]);
-        let loss = evaluation.clone().rows(part).attach([leaf.clone(), other]);
-        rows.extend(Matrix::from(leaf.grad(&loss.backward()).unwrap()).entries);
+        let gradients = loss
+            .forward(leaf.clone(), b.tensor(&device, DType::F32))
+            .backward();
+        let expected = Matrix::from(leaf.grad(&gradients).unwrap());
+
+        let mut rows = Vec::new();
+        for part in [0..7, 7..12] {
+            let leaf = a
+                .tensor(&device, DType::F32)
+                .slice([part.clone()])
+                .autodiff()
+                .require_grad();
+            let other = b.tensor(&device, DType::F32).slice([part.clone()]);
+            let loss = evaluation.clone().rows(part).attach([leaf.clone(), other]);
+            rows.extend(Matrix::from(leaf.grad(&loss.backward()).unwrap()).entries);
+        }
+        assert_eq!(rows, expected.entries, "{config:?}");
     }
-    assert_eq!(rows, expected.entries);
 }

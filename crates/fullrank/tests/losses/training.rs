@@ -206,9 +206,22 @@ fn nothing_is_read_back_from_the_device() {
             if all {
                 let other = e.clone().neg().add_scalar(1.0);
                 let vicreg = VicRegLoss::default().evaluate(e.clone(), other.clone());
-                let barlow = fullrank::BarlowTwinsLoss::default().evaluate(e, other);
-                coefficients.extend(vicreg.coefficients.unwrap());
-                coefficients.extend(barlow.coefficients.unwrap());
+                let barlow = fullrank::BarlowTwinsLoss::default();
+                let barlow = barlow.evaluate(e.clone(), other.clone());
+                let identity = fullrank::CovarianceToIdentity::default().evaluate(e.clone());
+                let nt_xent = fullrank::NtXentLoss::default().evaluate(e.clone(), other.clone());
+                let mmcr = fullrank::MmcrLossConfig::new()
+                    .with_local_weight(0.7)
+                    .init();
+                let mmcr = mmcr.evaluate(e.clone(), other.clone());
+                let sigreg = fullrank::SigReg::default().evaluate(e.clone());
+                let lejepa = fullrank::LeJepaLoss::default().evaluate(e, other);
+                for one_view in [identity, sigreg] {
+                    coefficients.extend(one_view.coefficients.unwrap());
+                }
+                for two_views in [vicreg, barlow, nt_xent, mmcr, lejepa] {
+                    coefficients.extend(two_views.coefficients.unwrap());
+                }
             }
             assert!(coefficients.iter().all(|c| c.dims() == [24, 16]));
             scope.complete([], [])
