@@ -4,7 +4,10 @@
 
 use burn::tensor::{Device, Distribution, Tensor};
 use divan::Bencher;
-use fullrank::{BarlowTwinsLoss, Solver, SvMaxConfig, SvMaxForm, VicRegLoss};
+use fullrank::{
+    BarlowTwinsLoss, CovarianceToIdentity, MmcrLoss, NtXentLoss, SigRegConfig, Solver, SvMaxConfig,
+    SvMaxForm, VicRegLoss,
+};
 
 const ONE_VIEW: [[usize; 2]; 5] = [
     [144, 128],
@@ -66,6 +69,37 @@ fn vicreg(bencher: Bencher, shape: &Shape) {
 #[divan::bench(args = TWO_VIEWS.map(Shape))]
 fn barlow_twins(bencher: Bencher, shape: &Shape) {
     let loss = BarlowTwinsLoss::default();
+    bench(bencher, shape, |[x, y]| loss.forward(x, y));
+}
+
+#[divan::bench(args = ONE_VIEW.map(Shape))]
+fn covariance_to_identity(bencher: Bencher, shape: &Shape) {
+    let loss = CovarianceToIdentity::default();
+    bench(bencher, shape, |[e]| loss.forward(e));
+}
+
+/// With the drawing of its 1024 directions.
+#[divan::bench(args = ONE_VIEW.map(Shape))]
+fn sigreg(bencher: Bencher, shape: &Shape) {
+    let loss = SigRegConfig::new().init();
+    bench(bencher, shape, |[e]| loss.forward(e));
+}
+
+#[divan::bench(args = ONE_VIEW.map(Shape))]
+fn sigreg_by_tensors(bencher: Bencher, shape: &Shape) {
+    let loss = SigRegConfig::new().with_solver(Solver::Device).init();
+    bench(bencher, shape, |[e]| loss.forward(e));
+}
+
+#[divan::bench(args = TWO_VIEWS.map(Shape))]
+fn nt_xent(bencher: Bencher, shape: &Shape) {
+    let loss = NtXentLoss::default();
+    bench(bencher, shape, |[x, y]| loss.forward(x, y));
+}
+
+#[divan::bench(args = TWO_VIEWS.map(Shape))]
+fn mmcr(bencher: Bencher, shape: &Shape) {
+    let loss = MmcrLoss::default();
     bench(bencher, shape, |[x, y]| loss.forward(x, y));
 }
 

@@ -94,6 +94,18 @@ impl<L: RankingLoss, R: Regularizer> Regularized<L, R> {
     }
 }
 
+impl<L: Clone> Regularized<L> {
+    /// The same loss with its regularizer at this step of the training: see [`AnyRegularizer::at_step`].
+    #[must_use]
+    pub fn at_step(&self, step: u64) -> Self {
+        Self {
+            loss: self.loss.clone(),
+            name: self.name.clone(),
+            regularizer: self.regularizer.at_step(step),
+        }
+    }
+}
+
 impl<L: RankingLoss, R: Regularizer> RankingLoss for Regularized<L, R> {
     fn forward(&self, embeddings: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
         let embeddings = in_statistics_precision(embeddings);

@@ -76,3 +76,22 @@ fn from_a_file_and_with_tuples() {
     }
     assert!(matches!(config.regularizer, RegularizerConfig::SvMax(_)));
 }
+
+/// A regularizer that draws at random draws by the step; the ranking loss is what it is.
+#[test]
+fn steps() {
+    let json = r#"{"loss": {"triplet": {}}, "regularizer": {"sigreg": {"slices": 16}}}"#;
+    let config: RegularizedConfig = serde_json::from_str(json).unwrap();
+    let both = config.init();
+    let device = Device::default();
+    let batch = Batch::sines();
+    let terms = |step: u64| {
+        let loss = both.at_step(step);
+        let terms = loss.forward_terms(batch.tensor(&device, DType::F32), batch.labels(&device));
+        ["triplet", "sigreg.normality"].map(|name| number(terms.get(name).unwrap().clone()))
+    };
+    let ([triplet, normality], [other_triplet, other]) = (terms(3), terms(4));
+    assert_eq!(triplet, other_triplet);
+    assert_ne!(normality, other);
+    assert_eq!(terms(3), [triplet, normality]);
+}

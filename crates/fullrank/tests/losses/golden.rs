@@ -286,30 +286,30 @@ fn covariance_to_the_identity() {
     }
 }
 
-/// The rows of an orthonormal frame and their opposites, scaled to unbiased variances of 1, have the identity
-/// as covariance: distance and gradient are zero there, and finite beside it.
+/// Twice the rows of an orthonormal frame, their opposites and a row of zeros: nine rows whose covariance is the
+/// identity to the bit. Distance and gradient are zero there.
 #[test]
 fn covariance_at_the_identity() {
-    let sign = |i: usize| if i < 4 { 1.0 } else { -1.0 };
-    let size = (7f64 / 2.0).sqrt();
-    let e = Matrix::from_fn(8, 4, |i, j| sign(i) * if i % 4 == j { size } else { 0.0 });
+    let sign = |i: usize| if i < 4 { 2.0 } else { -2.0 };
+    let e = Matrix::from_fn(9, 4, |i, j| {
+        sign(i) * f64::from(u8::from(i < 8 && i % 4 == j))
+    });
     for solver in [Solver::Host, Solver::Device] {
         let config = fullrank::CovarianceToIdentityConfig::new().with_solver(solver);
         for (device, dtype) in [(f64_device(), DType::F64), (Device::default(), DType::F32)] {
             let evaluation = config.init().evaluate(e.tensor(&device, dtype));
-            let rounding = if dtype == DType::F64 { 1e-14 } else { 1e-5 };
-            assert!(number(evaluation.value) <= rounding);
+            assert_eq!(number(evaluation.value), 0.0, "{solver:?} in {dtype:?}");
             let [gradient] = evaluation.coefficients.unwrap();
-            assert!(Matrix::from(gradient).entries.iter().all(|x| x.is_finite()));
+            assert!(Matrix::from(gradient).entries.iter().all(|x| *x == 0.0));
         }
-        // Twice as long: C = 4 I, the distance 3 sqrt(4), the gradient 2 / (7 * 6) * 3 Z.
+        // Twice as long: C = 4 I, the distance 3 sqrt(4), the gradient 2 / (8 * 6) * 3 Z.
         let twice = e.clone().map(|x| 2.0 * x);
         let evaluation = config
             .init()
             .evaluate(twice.tensor(&f64_device(), DType::F64));
         approx::assert_relative_eq!(number(evaluation.value), 6.0, max_relative = 1e-12);
         let [gradient] = evaluation.coefficients.unwrap();
-        let expected = twice.map(|x| x / 7.0);
+        let expected = twice.map(|x| x / 8.0);
         let error = Matrix::from(gradient).zip(&expected, |x, y| x - y).norm();
         assert!(error <= 1e-12 * expected.norm(), "{error:e}");
     }
