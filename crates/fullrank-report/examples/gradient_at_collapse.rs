@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     device.seed(1);
     let first = normal(&device);
     let second = first.clone() * 0.8 + normal(&device) * 0.6;
-    let direction = normal(&device).slice([0..1]);
+    let direction = normal(&device).narrow(0, 0, 1);
     let losses = losses();
     let mut panels = Vec::new();
     for (title, on_a_line) in [

@@ -203,13 +203,8 @@ impl Gram<f64> {
         Self { matrix, ends }
     }
 
-    /// The root by two steps, the second in `S`; `product` makes it of the roots of both, and says what rounding adds to
-    /// `P`.
-    fn two_steps<S: Scalar>(
-        self,
-        tolerance: f64,
-        product: fn(&Mat<f64>, &Mat<S>, f64) -> (Root, f64),
-    ) -> Option<GramRoot> {
+    /// The root by two steps, the second in `S`; `product` makes it of the roots of both.
+    fn two_steps<S: Scalar>(self, tolerance: f64, product: Product<S>) -> Option<GramRoot> {
         let first = InverseRoot::with_poles(self.ends.ratio().sqrt(), FIRST_POLES);
         let inverses = self.inverses(&first)?;
         // Divided by the largest push, so that none is above 1.
@@ -239,6 +234,9 @@ impl Gram<f64> {
         })
     }
 }
+
+/// Of the roots of both steps and a scale, and what rounding adds to `P`.
+type Product<S> = fn(&Mat<f64>, &Mat<S>, f64) -> (Root, f64);
 
 /// In f32 if its rounding adds little.
 fn single_or_double(root: &Mat<f64>, rest: &Mat<f32>, scale: f64) -> (Root, f64) {
