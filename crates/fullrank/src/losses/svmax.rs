@@ -163,7 +163,7 @@ impl SvMaxConfig {
 ///
 /// - `cond(E) <= 100`: `s_mu` to 1e-4 of the exact mean singular value, the gradient to a cosine of 0.9999.
 /// - Any input, collapsed or nearly so: `s_mu` to 1e-3 of the exact value, on the host to 2e-4 (up to
-///   `r = 2000`), and no singular direction is pushed by more than `1.001 / r`. It takes the host solver twice to three
+///   `r = 2000`), and no singular direction is pushed by more than `1.001 / r`. It takes the host solver up to three
 ///   times as long as a tall random batch, whatever the spectrum.
 ///
 /// Directions with singular values well above `delta` are pushed alike, by `1 / r`, the small ones as
