@@ -136,6 +136,16 @@ SIGReg._generate_unit_vectors = lambda _, device, dtype, dim: slices(dim).to(dev
 LEJEPA = LeJEPALoss()
 
 FORMULAS = {
+    # What ours is held against, by its own names
+    "svmax": svdvals,
+    "vicreg": official_vicreg,
+    "barlow-twins": official_barlow_twins,
+    "covariance-to-identity": covariance_to_identity,
+    "nt-xent": NTXentLoss(),
+    "mmcr": mmcr_of_unit_rows,
+    "sigreg": SIGReg(),
+    "lejepa": lejepa,
+    # What ours is timed against
     "torch svdvals": svdvals,
     "torch Gram eigvalsh": gram_eigvalsh,
     "torch Gram eigvalsh f64": gram_eigvalsh_f64,
@@ -145,17 +155,6 @@ FORMULAS = {
     "official Barlow Twins": official_barlow_twins,
     "Gram Barlow Twins": gram_barlow_twins,
     "lightly BarlowTwinsLoss": BarlowTwinsLoss(),
-}
-
-REFERENCES = {
-    "svmax": svdvals,
-    "vicreg": official_vicreg,
-    "barlow-twins": official_barlow_twins,
-    "covariance-to-identity": covariance_to_identity,
-    "nt-xent": NTXentLoss(),
-    "mmcr": mmcr_of_unit_rows,
-    "sigreg": SIGReg(),
-    "lejepa": lejepa,
 }
 
 # Batches
@@ -282,13 +281,16 @@ class Peer:
         return {"ms": times[discard:]}
 
     def step(self, loss):
-        formula, leaves = FORMULAS.get(loss), self.inputs
-        if loss in self.steps:
-            formula, leaves = self.steps[loss], self.steps[loss].weights
+        formula, leaves = self.formula(loss)
         for tensor in leaves:
             tensor.grad = None
-        arguments = [] if loss in self.steps else self.inputs
-        return self.timed(lambda: formula(*arguments).backward())
+        return self.timed(lambda: formula().backward())
+
+    def formula(self, name):
+        """What computes the value, and the leaves that it depends on."""
+        if name in self.steps:
+            return self.steps[name], self.steps[name].weights
+        return lambda: FORMULAS[name](*self.inputs), self.inputs
 
     def timed(self, work):
         self.synchronize()
@@ -315,41 +317,42 @@ class Peer:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def check(self, loss, value, gradients, peer=None):
-        """Another side's value and gradients, and those of a peer, against the formula computed in f64."""
-        name = "PyTorch" if loss == "training step" else loss
-        reference, exact = self.gradient_of(*self.evaluated(name, double=True))
+    def check(self, loss, value, gradients, peers=()):
+        """Another side's value and gradients, and those of the peers in f32, against the formula computed in f64."""
+        peers = {name: self.evaluated(name) for name in peers}
+        exact = self.evaluated_in_f64("PyTorch" if loss == "training step" else loss)
         ours = np.concatenate([np.load(path).ravel() for path in gradients]).astype(np.float64)
-        found = {
-            "value_rel_err": abs(value - reference) / abs(reference),
-            "grad_cosine": cosine(ours, exact),
-        }
-        if peer is not None:
-            peer_value, peer_gradient = self.gradient_of(*self.evaluated(peer, double=False))
-            found["peer_value_rel_err"] = abs(peer_value - reference) / abs(reference)
-            found["peer_grad_cosine"] = cosine(peer_gradient, exact)
-        return found
+        found = {name: deviation(peer, exact) for name, peer in peers.items()}
+        return {"ours": deviation((value, ours), exact), "peers": found}
 
-    def evaluated(self, name, double):
-        """Value and leaves after forward and backward."""
-        if name in self.steps:
-            step = self.steps[name]
-            if double:
-                step.double()
-            for weight in step.weights:
-                weight.grad = None
-            value = step()
-            value.backward()
-            return value, step.weights
-        leaves = [tensor.detach() for tensor in self.inputs]
-        leaves = [(x.double() if double else x.clone()).requires_grad_() for x in leaves]
-        value = (REFERENCES[name] if name in REFERENCES else FORMULAS[name])(*leaves)
+    def evaluated(self, name):
+        """Value and gradients, all in one vector of f64."""
+        formula, leaves = self.formula(name)
+        for tensor in leaves:
+            tensor.grad = None
+        value = formula()
         value.backward()
-        return value, leaves
-
-    def gradient_of(self, value, leaves):
         parts = [tensor.grad.contiguous().cpu().numpy().ravel() for tensor in leaves]
         return value.item(), np.concatenate(parts).astype(np.float64)
+
+    def evaluated_in_f64(self, name):
+        """Of a training step for good: it is not timed any more."""
+        if name in self.steps:
+            self.steps[name].double()
+            return self.evaluated(name)
+        single = self.inputs
+        self.inputs = [tensor.detach().double().requires_grad_() for tensor in single]
+        found = self.evaluated(name)
+        self.inputs = single
+        return found
+
+
+def deviation(found, exact):
+    (value, gradient), (exact_value, exact_gradient) = found, exact
+    return {
+        "value_rel_err": abs(value - exact_value) / abs(exact_value),
+        "grad_cosine": cosine(gradient, exact_gradient),
+    }
 
 
 def cosine(a, b):

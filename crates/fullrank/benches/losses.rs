@@ -38,7 +38,7 @@ fn svmax(bencher: Bencher, shape: &Shape) {
     bench(bencher, shape, |[e]| loss.forward(e));
 }
 
-/// All rows near one direction: what SVMax takes longer for, in f64.
+/// All rows near one direction: what SVMax takes two steps for.
 #[divan::bench(args = ONE_VIEW.map(Shape))]
 fn svmax_nearly_collapsed(bencher: Bencher, shape: &Shape) {
     let loss = SvMaxConfig::new()

@@ -77,11 +77,7 @@ impl LeJepaLossConfig {
         LeJepaLoss {
             sigreg_weight: self.sigreg_weight,
             invariance_weight: self.invariance_weight,
-            slices: Slices::Drawn {
-                count: self.slices,
-                seed: self.seed,
-                step: 0,
-            },
+            slices: Slices::drawn(self.slices, self.seed),
             quadrature: self.quadrature,
             solver: self.solver,
         }

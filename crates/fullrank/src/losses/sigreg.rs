@@ -82,6 +82,12 @@ impl fmt::Debug for Slices {
 }
 
 impl Slices {
+    /// Those of step 0.
+    pub(crate) fn drawn(count: usize, seed: u64) -> Self {
+        let step = 0;
+        Self::Drawn { count, seed, step }
+    }
+
     pub(crate) fn given(slices: Tensor<2>) -> Self {
         Self::Given(Box::new(slices))
     }
@@ -175,11 +181,7 @@ impl SigRegConfig {
         self.check().unwrap_or_else(|error| panic!("{error}"));
         SigReg {
             weight: self.weight,
-            slices: Slices::Drawn {
-                count: self.slices,
-                seed: self.seed,
-                step: 0,
-            },
+            slices: Slices::drawn(self.slices, self.seed),
             quadrature: self.quadrature,
             solver: self.solver,
         }

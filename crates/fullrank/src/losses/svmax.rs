@@ -163,8 +163,8 @@ impl SvMaxConfig {
 ///
 /// - `cond(E) <= 100`: `s_mu` to 1e-4 of the exact mean singular value, the gradient to a cosine of 0.9999.
 /// - Any input, collapsed or nearly so: `s_mu` to 1e-3 of the exact value, on the host to 2e-4 (up to
-///   `r = 2000`), and no singular direction is pushed by more than `1.001 / r`. It takes the host solver up to three
-///   times as long as a tall random batch, whatever the spectrum.
+///   `r = 2000`), and no singular direction is pushed by more than `1.001 / r`. It takes the host solver about
+///   three times as long as a tall random batch, whatever the spectrum.
 ///
 /// Directions with singular values well above `delta` are pushed alike, by `1 / r`, the small ones as
 /// hard as the large: that is what revives them. (To 0.6% on the device, to 1.5% on the host.) One far below `delta`, where rounding noise decides on the
