@@ -4,6 +4,7 @@
 pub mod diagnostics;
 mod host;
 mod losses;
+pub mod shards;
 mod statistics;
 mod surrogate;
 
