@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod all_rows;
 mod distance;
 mod host_rows;
 mod kernel;
@@ -9,6 +10,7 @@ mod samplers;
 pub mod scores;
 mod tuples;
 
+pub use all_rows::AllRows;
 pub use distance::Distance;
 pub use losses::{
     AngularLoss, AngularLossConfig, AngularPairs, AnyRankingLoss, ContrastiveLoss,

@@ -77,3 +77,19 @@ fn live_metrics() {
     }
     assert!(folder.path().join("valid/epoch-4").is_dir());
 }
+
+/// The weights after ten steps of two and of three workers: with the loss of the whole batch those of one device.
+#[test]
+fn several_devices() {
+    let output = stdout("several_devices", &[]);
+    let (_, table) = output.split_once("|---:|---:|---:|").expect("a table");
+    let cells: Vec<f64> = table
+        .split(['|', '\n'])
+        .filter_map(|cell| cell.trim().parse().ok())
+        .collect();
+    let [2.0, exact_2, own_2, 3.0, exact_3, own_3] = cells[..] else {
+        panic!("{table}");
+    };
+    assert!(exact_2.max(exact_3) < 1e-5, "{table}");
+    assert!(own_2.min(own_3) > 1e-2, "{table}");
+}

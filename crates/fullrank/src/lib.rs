@@ -31,7 +31,7 @@ pub mod internals {
         finite, finite_and_not_negative, finite_and_positive, require,
     };
     pub use crate::surrogate::{
-        Part, Parts, by_autodiff, complete, evaluate, forward, forward_terms,
+        Part, Parts, SumsOverRows, by_autodiff, complete, evaluate, forward, forward_terms,
         in_statistics_precision,
     };
     pub use crate::{burn_config, one_line_display};

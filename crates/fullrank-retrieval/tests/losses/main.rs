@@ -1,5 +1,6 @@
 //! The losses on `Device::default()`: `BURN_DEVICE=ndarray cargo test` runs them on another backend.
 
+mod all_rows;
 mod batches;
 mod collapsed;
 mod edge_cases;

@@ -9,6 +9,7 @@ use super::{
     HyperParameterError, Regularizer, RegularizerSum, SigReg, SigRegConfig, SvMax, SvMaxConfig,
     Variance, VarianceConfig, VarianceCovariance, VarianceCovarianceConfig,
 };
+use crate::shards::{BatchStatistics, ShardStatistics};
 use crate::surrogate::{Surrogate, Terms};
 
 /// Every regularizer of this crate by name, as it stands in a configuration file.
@@ -179,5 +180,13 @@ impl Regularizer for AnyRegularizer {
 
     fn evaluate(&self, embeddings: Tensor<2>) -> Surrogate<1> {
         self.chosen().evaluate(embeddings)
+    }
+
+    fn shard_statistics(&self, shard: Tensor<2>, batch: usize) -> ShardStatistics {
+        self.chosen().shard_statistics(shard, batch)
+    }
+
+    fn forward_shard(&self, shard: Tensor<2>, batch: &BatchStatistics) -> Terms {
+        self.chosen().forward_shard(shard, batch)
     }
 }

@@ -1,14 +1,17 @@
 //! Barlow Twins: the cross-correlation of two views should be the identity.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use super::hyper_parameters::{HyperParameterError, finite, finite_and_positive};
+use crate::shards::{BatchStatistics, MomentSums, ShardStatistics};
 use crate::statistics::Solver;
-use crate::statistics::correlation::{CorrelationTerms, cross_correlation};
-use crate::surrogate::{self, Part, Parts, Surrogate, Terms};
+use crate::statistics::correlation::{
+    self, CorrelationTerms, cross_correlation, cross_correlation_of_shard,
+};
+use crate::surrogate::{self, Part, Parts, SumsOverRows, Surrogate, Terms};
 use crate::{burn_config, one_line_display};
 
 /// Configuration of [`BarlowTwinsLoss`].
@@ -151,6 +154,28 @@ impl BarlowTwinsLoss {
     pub fn evaluate(&self, first: Tensor<2>, second: Tensor<2>) -> Surrogate<2> {
         surrogate::evaluate(self, [first, second], true)
     }
+
+    /// What the other shards of a batch of `batch` samples must know of this one, shapes `[rows, dim]`: see
+    /// [`shards`](crate::shards).
+    pub fn shard_statistics(
+        &self,
+        first: Tensor<2>,
+        second: Tensor<2>,
+        batch: usize,
+    ) -> ShardStatistics {
+        surrogate::shard_statistics(self, [first, second], batch)
+    }
+
+    /// The loss of the whole batch on the graph of one of its shards; as in
+    /// [`TwoViewLoss::forward_shard`](crate::TwoViewLoss::forward_shard).
+    pub fn forward_shard(
+        &self,
+        first: Tensor<2>,
+        second: Tensor<2>,
+        batch: &BatchStatistics,
+    ) -> Terms {
+        surrogate::forward_shard(self, [first, second], batch)
+    }
 }
 
 impl Default for BarlowTwinsLoss {
@@ -162,6 +187,51 @@ impl Default for BarlowTwinsLoss {
 
 impl Parts<2> for BarlowTwinsLoss {
     fn parts(&self, embeddings: [Tensor<2>; 2], gradient: bool) -> Vec<Part<2>> {
+        self.parts_by(|terms| self.weighted(&embeddings, terms, gradient))
+    }
+
+    fn total(&self, embeddings: [Tensor<2>; 2], gradient: bool) -> Surrogate<2> {
+        self.weighted(&embeddings, self.terms(), gradient)
+    }
+
+    fn sums_over_rows(&self, _: &Device) -> Option<&dyn SumsOverRows<2>> {
+        Some(self)
+    }
+}
+
+impl SumsOverRows<2> for BarlowTwinsLoss {
+    fn numbers(&self, dim: usize) -> usize {
+        dim * (dim + 4)
+    }
+
+    fn sums(&self, shard: &[Tensor<2>; 2]) -> MomentSums {
+        correlation::sums(shard)
+    }
+
+    fn parts_of_shard(
+        &self,
+        shard: &[Tensor<2>; 2],
+        batch: &MomentSums,
+        gradient: bool,
+    ) -> Vec<Part<2>> {
+        self.parts_by(|terms| {
+            cross_correlation_of_shard(shard, batch, self.epsilon, terms, gradient)
+        })
+    }
+
+    fn total_of_shard(
+        &self,
+        shard: &[Tensor<2>; 2],
+        batch: &MomentSums,
+        gradient: bool,
+    ) -> Surrogate<2> {
+        cross_correlation_of_shard(shard, batch, self.epsilon, self.terms(), gradient)
+    }
+}
+
+impl BarlowTwinsLoss {
+    /// Each part by what computes a weighted sum of the terms.
+    fn parts_by(&self, weighted: impl Fn(CorrelationTerms) -> Surrogate<2>) -> Vec<Part<2>> {
         let part = |name, weight, invariance, redundancy| {
             let terms = CorrelationTerms {
                 invariance,
@@ -170,7 +240,7 @@ impl Parts<2> for BarlowTwinsLoss {
             Part {
                 name,
                 weight,
-                surrogate: self.weighted(&embeddings, terms, gradient),
+                surrogate: weighted(terms),
             }
         };
         vec![
@@ -179,17 +249,15 @@ impl Parts<2> for BarlowTwinsLoss {
         ]
     }
 
-    fn total(&self, embeddings: [Tensor<2>; 2], gradient: bool) -> Surrogate<2> {
+    /// All that counts, with its weights.
+    fn terms(&self) -> CorrelationTerms {
         let counted = |weight: f64| (weight != 0.0).then_some(weight);
-        let terms = CorrelationTerms {
+        CorrelationTerms {
             invariance: counted(self.invariance_weight),
             redundancy: counted(self.redundancy_weight),
-        };
-        self.weighted(&embeddings, terms, gradient)
+        }
     }
-}
 
-impl BarlowTwinsLoss {
     fn weighted(
         &self,
         views: &[Tensor<2>; 2],

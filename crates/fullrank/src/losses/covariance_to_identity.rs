@@ -1,14 +1,15 @@
 //! The covariance of a batch towards the identity.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use super::hyper_parameters::{HyperParameterError, finite};
+use crate::shards::{BatchStatistics, MomentSums, ShardStatistics};
 use crate::statistics::Solver;
-use crate::statistics::identity_distance::identity_distance;
-use crate::surrogate::{self, Part, Parts, Surrogate, Terms};
+use crate::statistics::identity_distance::{self, identity_distance, identity_distance_of_shard};
+use crate::surrogate::{self, Part, Parts, SumsOverRows, Surrogate, Terms};
 use crate::{burn_config, one_line_display};
 
 /// Configuration of [`CovarianceToIdentity`].
@@ -136,6 +137,18 @@ impl CovarianceToIdentity {
     pub fn evaluate(&self, embeddings: Tensor<2>) -> Surrogate<1> {
         surrogate::evaluate(self, [embeddings], true)
     }
+
+    /// What the other shards of a batch of `batch` rows must know of this one, shape `[rows, dim]`: see
+    /// [`shards`](crate::shards).
+    pub fn shard_statistics(&self, shard: Tensor<2>, batch: usize) -> ShardStatistics {
+        surrogate::shard_statistics(self, [shard], batch)
+    }
+
+    /// The loss of the whole batch on the graph of one of its shards; as in
+    /// [`Regularizer::forward_shard`](crate::Regularizer::forward_shard).
+    pub fn forward_shard(&self, shard: Tensor<2>, batch: &BatchStatistics) -> Terms {
+        surrogate::forward_shard(self, [shard], batch)
+    }
 }
 
 impl Default for CovarianceToIdentity {
@@ -147,10 +160,39 @@ impl Default for CovarianceToIdentity {
 
 impl Parts<1> for CovarianceToIdentity {
     fn parts(&self, [embeddings]: [Tensor<2>; 1], gradient: bool) -> Vec<Part<1>> {
+        self.one_part(identity_distance(&embeddings, gradient, self.solver))
+    }
+
+    fn sums_over_rows(&self, _: &Device) -> Option<&dyn SumsOverRows<1>> {
+        Some(self)
+    }
+}
+
+impl SumsOverRows<1> for CovarianceToIdentity {
+    fn numbers(&self, dim: usize) -> usize {
+        dim * (dim + 2)
+    }
+
+    fn sums(&self, [shard]: &[Tensor<2>; 1]) -> MomentSums {
+        identity_distance::sums(shard)
+    }
+
+    fn parts_of_shard(
+        &self,
+        [shard]: &[Tensor<2>; 1],
+        batch: &MomentSums,
+        gradient: bool,
+    ) -> Vec<Part<1>> {
+        self.one_part(identity_distance_of_shard(shard, batch, gradient))
+    }
+}
+
+impl CovarianceToIdentity {
+    fn one_part(&self, distance: Surrogate<1>) -> Vec<Part<1>> {
         vec![Part {
             name: "distance",
             weight: self.weight,
-            surrogate: identity_distance(&embeddings, gradient, self.solver),
+            surrogate: distance,
         }]
     }
 }

@@ -1,16 +1,17 @@
 //! LeJEPA: two views together, and SIGReg against the collapse.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use super::hyper_parameters::{HyperParameterError, finite};
 use super::sigreg::{SigRegQuadrature, Slices, at_least_one_slice};
+use crate::shards::{BatchStatistics, MomentSums, ShardStatistics};
 use crate::statistics::Solver;
-use crate::statistics::epps_pulley::epps_pulley;
+use crate::statistics::epps_pulley::{self, epps_pulley, epps_pulley_of_shard};
 use crate::statistics::moments::{MomentTerms, Moments};
-use crate::surrogate::{self, Part, Parts, Surrogate, Terms, assert_same_shape};
+use crate::surrogate::{self, Part, Parts, SumsOverRows, Surrogate, Terms, assert_same_shape};
 use crate::{burn_config, one_line_display};
 
 /// Configuration of [`LeJepaLoss`].
@@ -190,6 +191,28 @@ impl LeJepaLoss {
     pub fn evaluate(&self, first: Tensor<2>, second: Tensor<2>) -> Surrogate<2> {
         surrogate::evaluate(self, [first, second], true)
     }
+
+    /// What the other shards of a batch of `batch` samples must know of this one, shapes `[rows, dim]`: see
+    /// [`shards`](crate::shards).
+    pub fn shard_statistics(
+        &self,
+        first: Tensor<2>,
+        second: Tensor<2>,
+        batch: usize,
+    ) -> ShardStatistics {
+        surrogate::shard_statistics(self, [first, second], batch)
+    }
+
+    /// The loss of the whole batch on the graph of one of its shards; as in
+    /// [`TwoViewLoss::forward_shard`](crate::TwoViewLoss::forward_shard).
+    pub fn forward_shard(
+        &self,
+        first: Tensor<2>,
+        second: Tensor<2>,
+        batch: &BatchStatistics,
+    ) -> Terms {
+        surrogate::forward_shard(self, [first, second], batch)
+    }
 }
 
 impl Default for LeJepaLoss {
@@ -202,39 +225,79 @@ impl Default for LeJepaLoss {
 impl Parts<2> for LeJepaLoss {
     fn parts(&self, views: [Tensor<2>; 2], gradient: bool) -> Vec<Part<2>> {
         assert_same_shape(&views[0], &views[1]);
-        vec![
-            Part {
-                name: "sigreg",
-                weight: self.sigreg_weight,
-                surrogate: self.sigreg(&views, gradient),
-            },
-            Part {
-                name: "invariance",
-                weight: self.invariance_weight,
-                surrogate: self.invariance(views, gradient),
-            },
-        ]
+        let slices = self.slices.beside(&views[0]);
+        let knots = self.quadrature.knots();
+        let sigreg =
+            (views.each_ref()).map(|view| epps_pulley(view, &slices, knots, gradient, self.solver));
+        self.two_parts(sigreg, self.invariance(views, gradient))
+    }
+
+    fn sums_over_rows(&self, _: &Device) -> Option<&dyn SumsOverRows<2>> {
+        Some(self)
+    }
+}
+
+impl SumsOverRows<2> for LeJepaLoss {
+    fn numbers(&self, dim: usize) -> usize {
+        2 * (2 * dim + self.quadrature.knots().numbers(self.slices.count()))
+    }
+
+    fn sums(&self, shard: &[Tensor<2>; 2]) -> MomentSums {
+        let slices = self.slices.beside(&shard[0]);
+        let knots = self.quadrature.knots();
+        (shard.iter()).fold(Moments::sums(shard, false), |sums, view| {
+            epps_pulley::with_sums(sums, view, &slices, knots)
+        })
+    }
+
+    fn parts_of_shard(
+        &self,
+        shard: &[Tensor<2>; 2],
+        batch: &MomentSums,
+        gradient: bool,
+    ) -> Vec<Part<2>> {
+        let slices = self.slices.beside(&shard[0]);
+        let knots = self.quadrature.knots();
+        // Behind the distance of the views, two sums of each.
+        let sigreg = [(&shard[0], 1), (&shard[1], 3)].map(|(view, place)| {
+            epps_pulley_of_shard(view, &slices, knots, (batch, place), gradient)
+        });
+        let moments = Moments::of_shard(shard.clone(), batch, false);
+        let invariance = invariance(batch.rows() * shard[0].dims()[1]);
+        self.two_parts(sigreg, moments.evaluate(invariance, gradient))
     }
 }
 
 impl LeJepaLoss {
-    /// The mean over the views.
-    fn sigreg(&self, views: &[Tensor<2>; 2], gradient: bool) -> Surrogate<2> {
-        let slices = self.slices.beside(&views[0]);
-        let knots = self.quadrature.knots();
-        let [first, second] = views
-            .each_ref()
-            .map(|view| epps_pulley(view, &slices, knots, gradient, self.solver).scale(0.5));
+    /// Of SIGReg of each view, of which the loss has the mean, and the invariance.
+    fn two_parts(&self, sigreg: [Surrogate<1>; 2], invariance: Surrogate<2>) -> Vec<Part<2>> {
+        let [first, second] = sigreg.map(|view| view.scale(0.5));
         let coefficients = first.coefficients.zip(second.coefficients);
-        Surrogate {
+        let sigreg = Surrogate {
             value: first.value + second.value,
             coefficients: coefficients.map(|([first], [second])| [first, second]),
-        }
+        };
+        vec![
+            Part {
+                name: "sigreg",
+                weight: self.sigreg_weight,
+                surrogate: sigreg,
+            },
+            Part {
+                name: "invariance",
+                weight: self.invariance_weight,
+                surrogate: invariance,
+            },
+        ]
     }
-    /// `(1/4) mse(Z, Z')`: each of the views is half their difference away from their mean.
+
     fn invariance(&self, views: [Tensor<2>; 2], gradient: bool) -> Surrogate<2> {
-        let entries = views[0].shape().num_elements() as f64;
-        let invariance = MomentTerms::invariance(0.25 / entries);
-        Moments::new(views, self.solver).evaluate(invariance, gradient)
+        let entries = views[0].shape().num_elements();
+        Moments::new(views, self.solver).evaluate(invariance(entries), gradient)
     }
+}
+
+/// `(1/4) mse(Z, Z')`: each of the views is half their difference away from their mean.
+fn invariance(entries: usize) -> MomentTerms {
+    MomentTerms::invariance(0.25 / entries as f64)
 }

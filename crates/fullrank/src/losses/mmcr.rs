@@ -1,13 +1,24 @@
 //! MMCR: the nuclear norm of the centroids of the views.
 
 use burn::module::Module;
+#[cfg(feature = "host-solver")]
+use burn::tensor::Device;
 use burn::tensor::Tensor;
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use super::hyper_parameters::{HyperParameterError, finite_and_not_negative};
+#[cfg(feature = "host-solver")]
+use crate::host::is_host;
+#[cfg(feature = "host-solver")]
+use crate::shards::MomentSums;
+use crate::shards::{BatchStatistics, ShardStatistics};
 use crate::statistics::nuclear_norm::mean_singular_value;
+#[cfg(feature = "host-solver")]
+use crate::statistics::nuclear_norm::{mean_singular_value_of_shard, with_gram};
 use crate::statistics::{Solver, UnitRows};
+#[cfg(feature = "host-solver")]
+use crate::surrogate::SumsOverRows;
 use crate::surrogate::{self, Part, Parts, Surrogate, Terms, assert_same_shape};
 use crate::{burn_config, one_line_display};
 
@@ -153,6 +164,28 @@ impl MmcrLoss {
         surrogate::evaluate(self, [first, second], true)
     }
 
+    /// What the other shards of a batch of `batch` samples must know of this one, shapes `[rows, dim]`: see
+    /// [`shards`](crate::shards).
+    pub fn shard_statistics(
+        &self,
+        first: Tensor<2>,
+        second: Tensor<2>,
+        batch: usize,
+    ) -> ShardStatistics {
+        surrogate::shard_statistics(self, [first, second], batch)
+    }
+
+    /// The loss of the whole batch on the graph of one of its shards; as in
+    /// [`TwoViewLoss::forward_shard`](crate::TwoViewLoss::forward_shard).
+    pub fn forward_shard(
+        &self,
+        first: Tensor<2>,
+        second: Tensor<2>,
+        batch: &BatchStatistics,
+    ) -> Terms {
+        surrogate::forward_shard(self, [first, second], batch)
+    }
+
     /// The loss of any number of views of the same samples, shapes `[batch, dim]`, without local term.
     ///
     /// # Panics
@@ -180,19 +213,8 @@ impl Default for MmcrLoss {
 impl<const N: usize> Parts<N> for MmcrLoss {
     fn parts(&self, views: [Tensor<2>; N], gradient: bool) -> Vec<Part<N>> {
         let unit = self.unit_views(views);
-        let mut parts = vec![Part {
-            name: "centroids",
-            weight: 1.0,
-            surrogate: self.centroids(&unit, gradient),
-        }];
-        if N == 2 {
-            parts.push(Part {
-                name: "local",
-                weight: self.local_weight,
-                surrogate: local(&unit, gradient),
-            });
-        }
-        parts
+        let centroids = self.centroids(&unit, gradient);
+        self.parts_of(centroids, || local(&unit, unit[0].rows.dims()[0], gradient))
     }
 
     fn total(&self, views: [Tensor<2>; N], gradient: bool) -> Surrogate<N> {
@@ -201,11 +223,72 @@ impl<const N: usize> Parts<N> for MmcrLoss {
         if self.local_weight == 0.0 {
             return centroids;
         }
-        centroids + local(&unit, gradient).scale(self.local_weight)
+        centroids + local(&unit, unit[0].rows.dims()[0], gradient).scale(self.local_weight)
+    }
+
+    #[cfg(feature = "host-solver")]
+    fn sums_over_rows(&self, device: &Device) -> Option<&dyn SumsOverRows<N>> {
+        // As for SVMax.
+        let on_host = self.solver.on_host(device) && is_host(device);
+        on_host.then_some(self as _)
+    }
+}
+
+#[cfg(feature = "host-solver")]
+impl<const N: usize> SumsOverRows<N> for MmcrLoss {
+    fn numbers(&self, dim: usize) -> usize {
+        dim * dim + 1
+    }
+
+    fn sums(&self, shard: &[Tensor<2>; N]) -> MomentSums {
+        let unit = self.unit_views(shard.clone());
+        let sums = MomentSums::of_rows(shard[0].dims()[0]);
+        let sums = with_gram(sums, &centroids(&unit));
+        match N {
+            2 => sums.with(local(&unit, 1, false).value.unsqueeze()),
+            _ => sums,
+        }
+    }
+
+    fn parts_of_shard(
+        &self,
+        shard: &[Tensor<2>; N],
+        batch: &MomentSums,
+        gradient: bool,
+    ) -> Vec<Part<N>> {
+        let unit = self.unit_views(shard.clone());
+        let rank = shard[0].dims()[1] as f64;
+        let norm = mean_singular_value_of_shard(&centroids(&unit), batch, gradient);
+        self.parts_of(in_the_views(norm.scale(-rank), &unit), || {
+            let sum = batch.sum(1, &shard[0]).reshape([1]);
+            Surrogate {
+                value: sum.div_scalar(batch.rows() as f64),
+                ..local(&unit, batch.rows(), gradient)
+            }
+        })
     }
 }
 
 impl MmcrLoss {
+    fn parts_of<const N: usize>(
+        &self,
+        centroids: Surrogate<N>,
+        local: impl FnOnce() -> Surrogate<N>,
+    ) -> Vec<Part<N>> {
+        let mut parts = vec![Part {
+            name: "centroids",
+            weight: 1.0,
+            surrogate: centroids,
+        }];
+        if N == 2 {
+            parts.push(Part {
+                name: "local",
+                weight: self.local_weight,
+                surrogate: local(),
+            });
+        }
+        parts
+    }
     fn unit_views<const N: usize>(&self, views: [Tensor<2>; N]) -> [UnitRows; N] {
         assert!(N > 0, "MMCR takes at least one view, got none");
         assert!(
@@ -218,36 +301,46 @@ impl MmcrLoss {
         views.map(UnitRows::of)
     }
 
-    /// `-||C||_*` and its gradient, of which each view has its share.
+    /// `-||C||_*` and its gradient.
     fn centroids<const N: usize>(&self, unit: &[UnitRows; N], gradient: bool) -> Surrogate<N> {
-        let sum = unit.iter().map(|view| view.rows.clone());
-        let sum = sum.reduce(|sum, rows| sum + rows);
-        let centroids = sum.expect("at least one view").div_scalar(N as f64);
+        let centroids = centroids(unit);
         let [batch, dim] = centroids.dims();
         let rank = batch.min(dim) as f64;
         let norm = mean_singular_value(&centroids, gradient, self.solver).scale(-rank);
-        Surrogate {
-            value: norm.value,
-            coefficients: norm.coefficients.map(|[in_centroids]| {
-                let share = in_centroids.div_scalar(N as f64);
-                unit.each_ref()
-                    .map(|view| view.clone().gradient(share.clone(), 0.0))
-            }),
-        }
+        in_the_views(norm, unit)
+    }
+}
+
+/// The means of the views' rows.
+fn centroids<const N: usize>(unit: &[UnitRows; N]) -> Tensor<2> {
+    let sum = unit.iter().map(|view| view.rows.clone());
+    let sum = sum.reduce(|sum, rows| sum + rows);
+    sum.expect("at least one view").div_scalar(N as f64)
+}
+
+/// A function of the centroids as one of the views, of which each has its share.
+fn in_the_views<const N: usize>(of_centroids: Surrogate<1>, unit: &[UnitRows; N]) -> Surrogate<N> {
+    Surrogate {
+        value: of_centroids.value,
+        coefficients: of_centroids.coefficients.map(|[in_centroids]| {
+            let share = in_centroids.div_scalar(N as f64);
+            unit.each_ref()
+                .map(|view| view.clone().gradient(share.clone(), 0.0))
+        }),
     }
 }
 
 /// The smoothing of the local term: well above what f32 leaves of the angle between two unit rows.
 const LOCAL_SMOOTHING: f64 = 5e-4;
 
-/// The mean over the samples of `||[u_i; v_i]||_*`, of two views.
+/// The sum of `||[u_i; v_i]||_*` by the number of the samples, of two views.
 ///
 /// With `c = u.v`, `D' = D + ...` the inner root's argument and `S` the norm, `dS/du = -c / (S sqrt(D')) v` but for
 /// what is along `u`, which unit rows drop. `D` is `|u - v|^2 |u + v|^2 / 4`: of views that nearly agree `1 - c^2`
 /// would have no digits left.
-fn local<const N: usize>(unit: &[UnitRows; N], gradient: bool) -> Surrogate<N> {
+fn local<const N: usize>(unit: &[UnitRows; N], samples: usize, gradient: bool) -> Surrogate<N> {
     let [u, v] = [0, 1].map(|view| unit[view].rows.clone());
-    let samples = u.dims()[0] as f64;
+    let samples = samples as f64;
     let dot = |a: &Tensor<2>, b: &Tensor<2>| (a.clone() * b.clone()).sum_dim(1);
     // 1, or 0 for a row of zeros.
     let [in_u, in_v] = [&u, &v].map(|rows| dot(rows, rows));
@@ -262,7 +355,7 @@ fn local<const N: usize>(unit: &[UnitRows; N], gradient: bool) -> Surrogate<N> {
     let norm = (trace + root.clone().mul_scalar(2.0))
         .add_scalar(2.0 * smoothing)
         .sqrt();
-    let value = norm.clone().mean();
+    let value = norm.clone().sum().div_scalar(samples);
     let coefficients = gradient.then(|| {
         let slope = (dot(&u, &v) / (norm * root)).mul_scalar(-1.0 / samples);
         std::array::from_fn(|view| {

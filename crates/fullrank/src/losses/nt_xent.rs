@@ -6,6 +6,7 @@ use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use super::hyper_parameters::{HyperParameterError, finite_and_positive};
+use crate::shards::{BatchStatistics, ShardStatistics};
 use crate::statistics::UnitRows;
 use crate::statistics::similarity::log_sum_exp;
 use crate::surrogate::{self, Part, Parts, Surrogate, Terms, assert_same_shape};
@@ -129,6 +130,28 @@ impl NtXentLoss {
     /// The loss and its gradient on plain tensors; shapes and panics as in [`forward`](Self::forward).
     pub fn evaluate(&self, first: Tensor<2>, second: Tensor<2>) -> Surrogate<2> {
         surrogate::evaluate(self, [first, second], true)
+    }
+
+    /// What the other shards of a batch of `batch` samples must know of this one, shapes `[rows, dim]`: see
+    /// [`shards`](crate::shards).
+    pub fn shard_statistics(
+        &self,
+        first: Tensor<2>,
+        second: Tensor<2>,
+        batch: usize,
+    ) -> ShardStatistics {
+        surrogate::shard_statistics(self, [first, second], batch)
+    }
+
+    /// The loss of the whole batch on the graph of one of its shards; as in
+    /// [`TwoViewLoss::forward_shard`](crate::TwoViewLoss::forward_shard).
+    pub fn forward_shard(
+        &self,
+        first: Tensor<2>,
+        second: Tensor<2>,
+        batch: &BatchStatistics,
+    ) -> Terms {
+        surrogate::forward_shard(self, [first, second], batch)
     }
 
     /// `alignment` and `uniformity`, functions of the unit rows.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use super::{Covariance, CovarianceToIdentity, SigReg, SvMax, Variance, VarianceCovariance};
+use crate::shards::{BatchStatistics, ShardStatistics};
 use crate::surrogate::{self, Surrogate, Terms};
 
 /// A penalty of one embedding matrix, to add to any loss.
@@ -57,6 +58,29 @@ pub trait Regularizer: Debug + Send + Sync {
     fn evaluate(&self, embeddings: Tensor<2>) -> Surrogate<1> {
         surrogate::by_autodiff(|[embeddings]| self.forward(embeddings), [embeddings])
     }
+
+    /// What the other shards of a batch must know of this one, shape `[rows, dim]`, maybe of no row: see
+    /// [`shards`](crate::shards). `batch` is the number of rows of all shards together. Without one of its own, a
+    /// regularizer needs the rows.
+    fn shard_statistics(&self, shard: Tensor<2>, batch: usize) -> ShardStatistics {
+        let _ = batch;
+        surrogate::of_rows_or_of_nothing([shard], ShardStatistics::of_rows)
+    }
+
+    /// The weighted penalty of the whole batch on the graph of one of its shards, whose backward pass gives its rows
+    /// of the whole batch's gradient; the terms are plain tensors. The penalty of an empty shard is a constant.
+    ///
+    /// # Panics
+    ///
+    /// If `batch` is not of this regularizer's [statistics](Self::shard_statistics).
+    fn forward_shard(&self, shard: Tensor<2>, batch: &BatchStatistics) -> Terms {
+        surrogate::forward_shard_by_rows(
+            [shard],
+            batch,
+            |[rows]| self.evaluate(rows),
+            |[rows]| self.forward_terms(rows),
+        )
+    }
 }
 
 /// A regularizer by what `self` leads to: a pointer's target, or the methods that a loss has itself.
@@ -81,6 +105,16 @@ macro_rules! regularizer {
             fn evaluate(&self, embeddings: Tensor<2>) -> Surrogate<1> {
                 let $this = self;
                 $target.evaluate(embeddings)
+            }
+
+            fn shard_statistics(&self, shard: Tensor<2>, batch: usize) -> ShardStatistics {
+                let $this = self;
+                $target.shard_statistics(shard, batch)
+            }
+
+            fn forward_shard(&self, shard: Tensor<2>, batch: &BatchStatistics) -> Terms {
+                let $this = self;
+                $target.forward_shard(shard, batch)
             }
         }
     };

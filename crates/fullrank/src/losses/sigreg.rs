@@ -3,15 +3,16 @@
 use std::fmt;
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use super::hyper_parameters::{HyperParameterError, finite, require};
+use crate::shards::{BatchStatistics, MomentSums, ShardStatistics};
 use crate::statistics::Solver;
-use crate::statistics::epps_pulley::{Knots, epps_pulley};
+use crate::statistics::epps_pulley::{self, Knots, epps_pulley, epps_pulley_of_shard};
 use crate::statistics::slices;
-use crate::surrogate::{self, Part, Parts, Surrogate, Terms};
+use crate::surrogate::{self, Part, Parts, SumsOverRows, Surrogate, Terms};
 use crate::{burn_config, one_line_display};
 
 /// The rule by which SIGReg integrates over the characteristic function. The paper and the code it came with
@@ -90,6 +91,14 @@ impl Slices {
 
     pub(crate) fn given(slices: Tensor<2>) -> Self {
         Self::Given(Box::new(slices))
+    }
+
+    /// How many.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::Drawn { count, .. } => *count,
+            Self::Given(slices) => slices.dims()[1],
+        }
     }
 
     /// The same for another step; given ones stay.
@@ -327,6 +336,18 @@ impl SigReg {
     pub fn evaluate(&self, embeddings: Tensor<2>) -> Surrogate<1> {
         surrogate::evaluate(self, [embeddings], true)
     }
+
+    /// What the other shards of a batch of `batch` rows must know of this one, shape `[rows, dim]`: see
+    /// [`shards`](crate::shards).
+    pub fn shard_statistics(&self, shard: Tensor<2>, batch: usize) -> ShardStatistics {
+        surrogate::shard_statistics(self, [shard], batch)
+    }
+
+    /// The loss of the whole batch on the graph of one of its shards; as in
+    /// [`Regularizer::forward_shard`](crate::Regularizer::forward_shard).
+    pub fn forward_shard(&self, shard: Tensor<2>, batch: &BatchStatistics) -> Terms {
+        surrogate::forward_shard(self, [shard], batch)
+    }
 }
 
 impl Default for SigReg {
@@ -340,10 +361,54 @@ impl Parts<1> for SigReg {
     fn parts(&self, [embeddings]: [Tensor<2>; 1], gradient: bool) -> Vec<Part<1>> {
         let slices = self.slices.beside(&embeddings);
         let knots = self.quadrature.knots();
+        self.one_part(epps_pulley(
+            &embeddings,
+            &slices,
+            knots,
+            gradient,
+            self.solver,
+        ))
+    }
+
+    fn sums_over_rows(&self, _: &Device) -> Option<&dyn SumsOverRows<1>> {
+        Some(self)
+    }
+}
+
+impl SumsOverRows<1> for SigReg {
+    fn numbers(&self, _: usize) -> usize {
+        self.quadrature.knots().numbers(self.slices.count())
+    }
+
+    fn sums(&self, [shard]: &[Tensor<2>; 1]) -> MomentSums {
+        let sums = MomentSums::of_rows(shard.dims()[0]);
+        let slices = self.slices.beside(shard);
+        epps_pulley::with_sums(sums, shard, &slices, self.quadrature.knots())
+    }
+
+    fn parts_of_shard(
+        &self,
+        [shard]: &[Tensor<2>; 1],
+        batch: &MomentSums,
+        gradient: bool,
+    ) -> Vec<Part<1>> {
+        let (slices, knots) = (self.slices.beside(shard), self.quadrature.knots());
+        self.one_part(epps_pulley_of_shard(
+            shard,
+            &slices,
+            knots,
+            (batch, 0),
+            gradient,
+        ))
+    }
+}
+
+impl SigReg {
+    fn one_part(&self, normality: Surrogate<1>) -> Vec<Part<1>> {
         vec![Part {
             name: "normality",
             weight: self.weight,
-            surrogate: epps_pulley(&embeddings, &slices, knots, gradient, self.solver),
+            surrogate: normality,
         }]
     }
 }

@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{AnyRegularizer, Regularizer};
+use crate::shards::{BatchStatistics, ShardStatistics};
 use crate::surrogate::{Surrogate, Terms, complete, in_statistics_precision};
 
 /// The sum of several regularizers, each with the weight of its own configuration.
@@ -105,6 +106,25 @@ impl<R: Regularizer> Regularizer for RegularizerSum<R> {
                 complete(surrogate, |[e]| summand.forward(e), [plain.clone()])
             })
             .reduce(Add::add)
+            .expect("at least one summand")
+    }
+
+    fn shard_statistics(&self, shard: Tensor<2>, batch: usize) -> ShardStatistics {
+        let shard = in_statistics_precision(shard);
+        let each = self.summands.iter();
+        let each = each.map(|summand| summand.shard_statistics(shard.clone(), batch));
+        ShardStatistics::of_summands(each.collect())
+    }
+
+    fn forward_shard(&self, shard: Tensor<2>, batch: &BatchStatistics) -> Terms {
+        let shard = in_statistics_precision(shard);
+        let each = batch.of_summands(self.summands.len());
+        self.named()
+            .zip(each)
+            .map(|((name, summand), batch)| {
+                summand.forward_shard(shard.clone(), batch).prefixed(name)
+            })
+            .reduce(Terms::merge)
             .expect("at least one summand")
     }
 }

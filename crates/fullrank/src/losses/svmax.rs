@@ -1,14 +1,25 @@
 //! SVMax: maximize the mean singular value.
 
 use burn::module::Module;
+#[cfg(feature = "host-solver")]
+use burn::tensor::Device;
 use burn::tensor::Tensor;
 use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use super::hyper_parameters::{HyperParameterError, finite, finite_and_not_negative, require};
+#[cfg(feature = "host-solver")]
+use crate::host::is_host;
+#[cfg(feature = "host-solver")]
+use crate::shards::MomentSums;
+use crate::shards::{BatchStatistics, ShardStatistics};
 use crate::statistics::nuclear_norm::mean_singular_value;
+#[cfg(feature = "host-solver")]
+use crate::statistics::nuclear_norm::{mean_singular_value_of_shard, with_gram};
 use crate::statistics::{Bounds, Solver, UnitRows};
-use crate::surrogate::{self, Part, Parts, Surrogate, Terms, scalar};
+#[cfg(feature = "host-solver")]
+use crate::surrogate::SumsOverRows;
+use crate::surrogate::{self, Part, Parts, Surrogate, Terms};
 use crate::{burn_config, one_line_display};
 
 /// How the mean singular value `s_mu` becomes a penalty; `L` and `U` are its [`Bounds`].
@@ -254,6 +265,18 @@ impl SvMax {
     pub fn evaluate(&self, embeddings: Tensor<2>) -> Surrogate<1> {
         surrogate::evaluate(self, [embeddings], true)
     }
+
+    /// What the other shards of a batch of `batch` rows must know of this one, shape `[rows, dim]`: see
+    /// [`shards`](crate::shards).
+    pub fn shard_statistics(&self, shard: Tensor<2>, batch: usize) -> ShardStatistics {
+        surrogate::shard_statistics(self, [shard], batch)
+    }
+
+    /// The loss of the whole batch on the graph of one of its shards; as in
+    /// [`Regularizer::forward_shard`](crate::Regularizer::forward_shard).
+    pub fn forward_shard(&self, shard: Tensor<2>, batch: &BatchStatistics) -> Terms {
+        surrogate::forward_shard(self, [shard], batch)
+    }
 }
 
 impl Default for SvMax {
@@ -264,12 +287,17 @@ impl Default for SvMax {
 }
 
 impl SvMax {
-    fn mean_singular_value(&self, embeddings: Tensor<2>, gradient: bool) -> Surrogate<1> {
+    /// The mean singular value by `of_rows`, of unit rows or of those that there are.
+    fn mean_singular_value(
+        &self,
+        embeddings: Tensor<2>,
+        of_rows: impl FnOnce(&Tensor<2>) -> Surrogate<1>,
+    ) -> Surrogate<1> {
         if !self.normalize {
-            return mean_singular_value(&embeddings, gradient, self.solver);
+            return of_rows(&embeddings);
         }
         let unit = UnitRows::of(embeddings);
-        let mean = mean_singular_value(&unit.rows, gradient, self.solver);
+        let mean = of_rows(&unit.rows);
         Surrogate {
             value: mean.value,
             coefficients: mean
@@ -282,11 +310,50 @@ impl SvMax {
 impl Parts<1> for SvMax {
     fn parts(&self, [embeddings]: [Tensor<2>; 1], gradient: bool) -> Vec<Part<1>> {
         let [batch, dim] = embeddings.dims();
-        let bounds = Bounds::new(batch, dim);
-        let lower = scalar(&embeddings, bounds.lower);
-        let upper = scalar(&embeddings, bounds.upper);
-        let mean = self.mean_singular_value(embeddings, gradient);
+        let mean = self.mean_singular_value(embeddings, |rows| {
+            mean_singular_value(rows, gradient, self.solver)
+        });
+        self.parts_of(mean, Bounds::new(batch, dim))
+    }
 
+    #[cfg(feature = "host-solver")]
+    fn sums_over_rows(&self, device: &Device) -> Option<&dyn SumsOverRows<1>> {
+        // Elsewhere the Gram matrix is not in f64, and has not the digits.
+        let on_host = self.solver.on_host(device) && is_host(device);
+        on_host.then_some(self as _)
+    }
+}
+
+#[cfg(feature = "host-solver")]
+impl SumsOverRows<1> for SvMax {
+    fn numbers(&self, dim: usize) -> usize {
+        dim * dim
+    }
+
+    fn sums(&self, [shard]: &[Tensor<2>; 1]) -> MomentSums {
+        let rows = match self.normalize {
+            true => UnitRows::of(shard.clone()).rows,
+            false => shard.clone(),
+        };
+        with_gram(MomentSums::of_rows(shard.dims()[0]), &rows)
+    }
+
+    fn parts_of_shard(
+        &self,
+        [shard]: &[Tensor<2>; 1],
+        batch: &MomentSums,
+        gradient: bool,
+    ) -> Vec<Part<1>> {
+        let mean = self.mean_singular_value(shard.clone(), |rows| {
+            mean_singular_value_of_shard(rows, batch, gradient)
+        });
+        self.parts_of(mean, Bounds::new(batch.rows(), shard.dims()[1]))
+    }
+}
+
+impl SvMax {
+    fn parts_of(&self, mean: Surrogate<1>, bounds: Bounds) -> Vec<Part<1>> {
+        let [lower, upper] = [bounds.lower, bounds.upper].map(|bound| mean.value.full_like(bound));
         let penalty = match self.form {
             SvMaxForm::Linear => mean.clone().scale(-1.0),
             SvMaxForm::Bounded if bounds.rank == 1 => flat(&mean, 1.0),

@@ -11,6 +11,7 @@ use super::{
     BarlowTwinsLoss, BarlowTwinsLossConfig, HyperParameterError, LeJepaLoss, LeJepaLossConfig,
     MmcrLoss, MmcrLossConfig, NtXentLoss, NtXentLossConfig, VicRegLoss, VicRegLossConfig,
 };
+use crate::shards::{BatchStatistics, ShardStatistics};
 use crate::surrogate::{self, Surrogate, Terms};
 
 /// A loss of the embeddings of two views of the same samples: row `i` of both is sample `i`.
@@ -40,6 +41,34 @@ pub trait TwoViewLoss: Debug + Send + Sync {
             [first, second],
         )
     }
+
+    /// What the other shards of a batch must know of this one, shapes `[rows, dim]`, maybe of no row: see
+    /// [`shards`](crate::shards). `batch` is the number of samples of all shards together. Without one of its own, a
+    /// loss needs the rows.
+    fn shard_statistics(
+        &self,
+        first: Tensor<2>,
+        second: Tensor<2>,
+        batch: usize,
+    ) -> ShardStatistics {
+        let _ = batch;
+        surrogate::of_rows_or_of_nothing([first, second], ShardStatistics::of_rows)
+    }
+
+    /// The loss of the whole batch on the graph of one of its shards, whose backward pass gives its rows of the whole
+    /// batch's gradient; the terms are plain tensors. The loss of an empty shard is a constant.
+    ///
+    /// # Panics
+    ///
+    /// If `batch` is not of this loss's [statistics](Self::shard_statistics).
+    fn forward_shard(&self, first: Tensor<2>, second: Tensor<2>, batch: &BatchStatistics) -> Terms {
+        surrogate::forward_shard_by_rows(
+            [first, second],
+            batch,
+            |[first, second]| self.evaluate(first, second),
+            |[first, second]| self.forward_terms(first, second),
+        )
+    }
 }
 
 /// A loss by what `self` leads to: a pointer's target, or the methods that a loss has itself.
@@ -64,6 +93,26 @@ macro_rules! two_view_loss {
             fn evaluate(&self, first: Tensor<2>, second: Tensor<2>) -> Surrogate<2> {
                 let $this = self;
                 $target.evaluate(first, second)
+            }
+
+            fn shard_statistics(
+                &self,
+                first: Tensor<2>,
+                second: Tensor<2>,
+                batch: usize,
+            ) -> ShardStatistics {
+                let $this = self;
+                $target.shard_statistics(first, second, batch)
+            }
+
+            fn forward_shard(
+                &self,
+                first: Tensor<2>,
+                second: Tensor<2>,
+                batch: &BatchStatistics,
+            ) -> Terms {
+                let $this = self;
+                $target.forward_shard(first, second, batch)
             }
         }
     };

@@ -6,7 +6,8 @@ use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use super::hyper_parameters::{HyperParameterError, finite, finite_and_positive};
-use super::moment_loss::MomentLoss;
+use super::moment_loss::{MomentLoss, NamedTerm};
+use crate::shards::{BatchStatistics, ShardStatistics};
 use crate::statistics::Solver;
 use crate::statistics::moments::MomentTerms;
 use crate::surrogate::{self, Surrogate, Terms};
@@ -147,6 +148,18 @@ impl Variance {
     pub fn evaluate(&self, embeddings: Tensor<2>) -> Surrogate<1> {
         surrogate::evaluate(self, [embeddings], true)
     }
+
+    /// What the other shards of a batch of `batch` rows must know of this one, shape `[rows, dim]`: see
+    /// [`shards`](crate::shards).
+    pub fn shard_statistics(&self, shard: Tensor<2>, batch: usize) -> ShardStatistics {
+        surrogate::shard_statistics(self, [shard], batch)
+    }
+
+    /// The loss of the whole batch on the graph of one of its shards; as in
+    /// [`Regularizer::forward_shard`](crate::Regularizer::forward_shard).
+    pub fn forward_shard(&self, shard: Tensor<2>, batch: &BatchStatistics) -> Terms {
+        surrogate::forward_shard(self, [shard], batch)
+    }
 }
 
 impl Default for Variance {
@@ -157,7 +170,7 @@ impl Default for Variance {
 }
 
 impl MomentLoss<1> for Variance {
-    fn moment_terms(&self, _: [usize; 2]) -> Vec<(&'static str, f64, MomentTerms)> {
+    fn moment_terms(&self, _: [usize; 2]) -> Vec<NamedTerm> {
         let variance = MomentTerms::variance(1.0, self.margin, self.epsilon);
         vec![("variance", self.weight, variance)]
     }

@@ -6,7 +6,8 @@ use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
 use super::hyper_parameters::{HyperParameterError, finite, finite_and_positive};
-use super::moment_loss::MomentLoss;
+use super::moment_loss::{MomentLoss, NamedTerm};
+use crate::shards::{BatchStatistics, ShardStatistics};
 use crate::statistics::Solver;
 use crate::statistics::moments::MomentTerms;
 use crate::surrogate::{self, Surrogate, Terms};
@@ -200,6 +201,28 @@ impl VicRegLoss {
     pub fn evaluate(&self, first: Tensor<2>, second: Tensor<2>) -> Surrogate<2> {
         surrogate::evaluate(self, [first, second], true)
     }
+
+    /// What the other shards of a batch of `batch` samples must know of this one, shapes `[rows, dim]`: see
+    /// [`shards`](crate::shards).
+    pub fn shard_statistics(
+        &self,
+        first: Tensor<2>,
+        second: Tensor<2>,
+        batch: usize,
+    ) -> ShardStatistics {
+        surrogate::shard_statistics(self, [first, second], batch)
+    }
+
+    /// The loss of the whole batch on the graph of one of its shards; as in
+    /// [`TwoViewLoss::forward_shard`](crate::TwoViewLoss::forward_shard).
+    pub fn forward_shard(
+        &self,
+        first: Tensor<2>,
+        second: Tensor<2>,
+        batch: &BatchStatistics,
+    ) -> Terms {
+        surrogate::forward_shard(self, [first, second], batch)
+    }
 }
 
 impl Default for VicRegLoss {
@@ -210,7 +233,7 @@ impl Default for VicRegLoss {
 }
 
 impl MomentLoss<2> for VicRegLoss {
-    fn moment_terms(&self, [batch, dim]: [usize; 2]) -> Vec<(&'static str, f64, MomentTerms)> {
+    fn moment_terms(&self, [batch, dim]: [usize; 2]) -> Vec<NamedTerm> {
         let per_entry = match self.scaling {
             VicRegScaling::Paper => batch as f64,
             _ => (batch * dim) as f64,

@@ -89,11 +89,11 @@ pub enum GroupError {
 }
 
 fn add(a: &TensorData, b: &TensorData) -> Result<TensorData, GroupError> {
-    if a.shape != b.shape || a.dtype != b.dtype {
+    if a.shape() != b.shape() || a.dtype() != b.dtype() {
         return Err(GroupError::Mismatch);
     }
-    let shape = a.shape.clone();
-    Ok(match a.dtype {
+    let shape = a.shape().clone();
+    Ok(match a.dtype() {
         DType::F64 => TensorData::new(sums::<f64>(a, b), shape),
         DType::F32 => TensorData::new(sums::<f32>(a, b), shape),
         _ => return Err(GroupError::Mismatch),

@@ -15,6 +15,7 @@
 //! backward pass is one multiplication.
 
 mod parts;
+mod shards;
 mod terms;
 
 use std::ops::{Add, Range};
@@ -22,6 +23,10 @@ use std::ops::{Add, Range};
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 
 pub use parts::{Part, Parts, evaluate, forward, forward_terms};
+pub use shards::SumsOverRows;
+pub(crate) use shards::{
+    forward_shard, forward_shard_by_rows, of_rows_or_of_nothing, shard_statistics,
+};
 pub use terms::Terms;
 
 use crate::host::is_host;

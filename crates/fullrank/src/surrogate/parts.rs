@@ -2,9 +2,9 @@
 
 use std::ops::Add;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
-use super::{Surrogate, Terms, in_statistics_precision, scalar};
+use super::{SumsOverRows, Surrogate, Terms, in_statistics_precision, scalar};
 
 /// A named part of a loss: the loss is the weighted sum of its parts.
 ///
@@ -34,6 +34,13 @@ pub trait Parts<const N: usize> {
             .map(|part| part.surrogate.scale(part.weight))
             .reduce(Add::add)
             .unwrap_or_else(|| nothing(embeddings, gradient))
+    }
+
+    /// The loss by sums over the rows, which those of a batch in shards add up to, if it has such on the device.
+    /// Without them the shards exchange their rows.
+    fn sums_over_rows(&self, device: &Device) -> Option<&dyn SumsOverRows<N>> {
+        let _ = device;
+        None
     }
 }
 

@@ -8,5 +8,6 @@ mod golden;
 mod gradients;
 mod invariance;
 mod matrices;
+mod shards;
 mod split_batch;
 mod training;

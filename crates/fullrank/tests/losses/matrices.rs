@@ -69,6 +69,16 @@ impl Matrix {
         self
     }
 
+    /// So many rows from this one on.
+    pub(crate) fn rows_from(&self, start: usize, rows: usize) -> Self {
+        let entries = start * self.dims..(start + rows) * self.dims;
+        Self {
+            rows,
+            dims: self.dims,
+            entries: self.entries[entries].to_vec(),
+        }
+    }
+
     pub(crate) fn product(&self, other: &Self) -> Self {
         assert_eq!(self.dims, other.rows);
         Self::from_fn(self.rows, other.dims, |i, j| {
@@ -170,11 +180,11 @@ pub(crate) fn number(tensor: Tensor<1>) -> f64 {
 #[derive(Debug)]
 pub(crate) struct Loss {
     pub(crate) name: &'static str,
-    kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Debug)]
-enum Kind {
+pub(crate) enum Kind {
     One(Box<dyn Regularizer>),
     /// The other view is fixed, and so is the side the argument takes.
     Two(Box<dyn TwoViewLoss>, Matrix, usize),

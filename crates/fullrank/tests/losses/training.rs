@@ -145,6 +145,7 @@ fn the_default_svmax_leaves_a_plain_classifier_alone() {
             number(terms.get("mean_singular_value").unwrap().clone()),
         ]
     };
+    let mut lost = 0.0;
     for seed in 1..4 {
         let [plain, plain_mean] = trained(SvMaxConfig::new().with_weight(0.0), seed);
         let [ours, our_mean] = trained(SvMaxConfig::new(), seed);
@@ -158,11 +159,13 @@ fn the_default_svmax_leaves_a_plain_classifier_alone() {
             our_mean > 1.1 * plain_mean,
             "{our_mean} with the default, {plain_mean} without"
         );
-        assert!(
-            paper < plain - 0.2,
-            "{paper} with the exact gradient at weight 1"
-        );
+        lost += (plain - paper) / 3.0;
     }
+    // Not seed by seed: how a training that is destroyed goes on depends on the last bit, and so on the processor.
+    assert!(
+        lost > 0.2,
+        "{lost} of the accuracy lost with the exact gradient at weight 1"
+    );
 }
 
 /// VICReg of two noisy views: every term falls or stays, and the loss by half.

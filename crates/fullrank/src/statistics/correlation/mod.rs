@@ -12,9 +12,11 @@
 mod device;
 #[cfg(feature = "host-solver")]
 mod host;
+mod shards;
 
 use burn::tensor::Tensor;
 
+pub(crate) use self::shards::{cross_correlation_of_shard, sums};
 use super::Solver;
 use crate::surrogate::{Surrogate, assert_same_shape};
 

@@ -15,9 +15,11 @@
 mod device;
 #[cfg(feature = "host-solver")]
 mod host;
+mod shards;
 
 use burn::tensor::Tensor;
 
+pub(crate) use self::shards::{epps_pulley_of_shard, with_sums};
 use super::Solver;
 use crate::surrogate::Surrogate;
 

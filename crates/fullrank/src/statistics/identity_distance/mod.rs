@@ -14,9 +14,11 @@
 mod device;
 #[cfg(feature = "host-solver")]
 mod host;
+mod shards;
 
 use burn::tensor::Tensor;
 
+pub(crate) use self::shards::{identity_distance_of_shard, sums};
 use super::Solver;
 use crate::surrogate::Surrogate;
 

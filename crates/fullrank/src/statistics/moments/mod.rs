@@ -32,6 +32,7 @@ use self::device::{CentredView, on_device};
 #[cfg(feature = "host-solver")]
 use self::host::HostMoments;
 use super::Solver;
+use crate::shards::{MomentSums, precise};
 use crate::surrogate::{Surrogate, assert_same_shape};
 
 /// A weighted sum of the terms above, each by its factor. One that is not there is neither computed nor
@@ -108,6 +109,8 @@ impl MomentTerms {
 /// `N` views, one or two, and their moments.
 pub(crate) struct Moments<const N: usize> {
     views: [Tensor<2>; N],
+    /// `||Z - Z'||_F^2` of a batch in shards, which a shard does not tell.
+    apart: Option<Tensor<1>>,
     place: Place<N>,
 }
 
@@ -139,7 +142,40 @@ impl<const N: usize> Moments<N> {
 
     fn on_device(views: [Tensor<2>; N]) -> Self {
         let place = Place::Device(views.each_ref().map(CentredView::new));
-        Self { views, place }
+        Self {
+            views,
+            place,
+            apart: None,
+        }
+    }
+
+    /// Of a batch in shards, with the gradient of the rows of one of them; `covariance` says whether the sums have it.
+    pub(crate) fn of_shard(shard: [Tensor<2>; N], batch: &MomentSums, covariance: bool) -> Self {
+        let mut view = 0;
+        let centred = shard.each_ref().map(|shard| {
+            let centred = CentredView::of_shard(shard, view, batch, covariance);
+            view += 1;
+            centred
+        });
+        let apart = (N == 2).then(|| batch.sum(0, &shard[0]).reshape([1]));
+        Self {
+            views: shard,
+            place: Place::Device(centred),
+            apart,
+        }
+    }
+
+    /// What the other shards of a batch must know of this one.
+    pub(crate) fn sums(shard: &[Tensor<2>; N], covariance: bool) -> MomentSums {
+        let products: Vec<[usize; 2]> = match covariance {
+            true => (0..N).map(|view| [view, view]).collect(),
+            false => Vec::new(),
+        };
+        let sums = MomentSums::of(shard, &products);
+        match N {
+            2 => sums.with(squared_distance(&shard[0], &shard[1])),
+            _ => sums,
+        }
     }
 
     #[cfg(feature = "host-solver")]
@@ -148,19 +184,31 @@ impl<const N: usize> Moments<N> {
             burn::tensor::DType::F64 => Place::HostDouble(HostMoments::new(&views)),
             _ => Place::HostSingle(HostMoments::new(&views)),
         };
-        Self { views, place }
+        Self {
+            views,
+            place,
+            apart: None,
+        }
     }
 
     /// The weighted sum of the terms and, with `gradient`, its gradient in each view.
     pub(crate) fn evaluate(&self, terms: MomentTerms, gradient: bool) -> Surrogate<N> {
         match &self.place {
-            Place::Device(centred) => on_device(&self.views, centred, terms, gradient),
+            Place::Device(centred) => {
+                on_device(&self.views, centred, self.apart.as_ref(), terms, gradient)
+            }
             #[cfg(feature = "host-solver")]
             Place::HostSingle(host) => host.evaluate(terms, gradient, &self.views[0]),
             #[cfg(feature = "host-solver")]
             Place::HostDouble(host) => host.evaluate(terms, gradient, &self.views[0]),
         }
     }
+}
+
+/// `||Z - Z'||_F^2`, shape `[1, 1]`.
+pub(crate) fn squared_distance(first: &Tensor<2>, second: &Tensor<2>) -> Tensor<2> {
+    let [first, second] = [first, second].map(precise);
+    (first - second).square().sum().unsqueeze()
 }
 
 /// `batch - 1`, and 1 for a batch of one, whose deviations are all zero.

@@ -36,13 +36,15 @@ mod device;
 mod host;
 mod minimax;
 
-#[cfg(feature = "host-solver")]
-use burn::tensor::DType;
 use burn::tensor::Tensor;
+#[cfg(feature = "host-solver")]
+use burn::tensor::{DType, TensorData};
 
 use super::Solver;
 #[cfg(feature = "host-solver")]
 use crate::host::matrix::entries;
+#[cfg(feature = "host-solver")]
+use crate::shards::{MomentSums, precise};
 use crate::surrogate::Surrogate;
 #[cfg(feature = "host-solver")]
 use crate::surrogate::scalar;
@@ -83,6 +85,50 @@ pub(crate) fn mean_singular_value(
     device::mean_singular_value(embeddings, DEVICE_SMOOTHING / rank, gradient)
 }
 
+/// Adds to the sums the Gram matrix of the columns of a shard, for [`mean_singular_value_of_shard`].
+#[cfg(feature = "host-solver")]
+pub(crate) fn with_gram(sums: MomentSums, shard: &Tensor<2>) -> MomentSums {
+    let rows = precise(shard);
+    sums.with(rows.clone().transpose().matmul(rows))
+}
+
+/// `N / r` of a batch in shards, at least as many rows as dimensions, and its gradient in the rows of a shard. On the
+/// host, from the Gram matrix that the first of the sums is.
+#[cfg(feature = "host-solver")]
+pub(crate) fn mean_singular_value_of_shard(
+    shard: &Tensor<2>,
+    batch: &MomentSums,
+    gradient: bool,
+) -> Surrogate<1> {
+    let dim = shard.dims()[1];
+    let shape = [batch.rows(), dim];
+    let single = shard.dtype() != DType::F64;
+    let gram = batch.sum_entries(0);
+    let solution = host::nuclear_norm_of_gram(gram, shape, smoothing(dim as f64), single)
+        .expect("a Gram matrix and a ridge above the rounding of f64 have a Cholesky factor");
+    let coefficients = gradient.then(|| {
+        let side = solution.side.into_iter().map(|entry| entry / dim as f64);
+        let side = TensorData::new(side.collect::<Vec<f64>>(), [dim, dim]);
+        let precision = match solution.double {
+            true => DType::F64,
+            false => shard.dtype(),
+        };
+        let side = Tensor::<2>::from_data(side, (&shard.device(), precision));
+        let product = shard.clone().cast(precision).matmul(side);
+        [product.cast(shard.dtype())]
+    });
+    Surrogate {
+        value: scalar(shard, solution.mean),
+        coefficients,
+    }
+}
+
+/// `delta` as a share of `||Y||_F`, on the host.
+#[cfg(feature = "host-solver")]
+fn smoothing(rank: f64) -> f64 {
+    (HOST_SMOOTHING / rank).max(LEAST_HOST_SMOOTHING)
+}
+
 /// By the host solver; [`None`] in the one case that it gives up.
 #[cfg(feature = "host-solver")]
 fn on_host<T: host::Entry>(
@@ -92,8 +138,7 @@ fn on_host<T: host::Entry>(
 ) -> Option<Surrogate<1>> {
     let shape = embeddings.dims();
     let data = embeddings.clone().into_data();
-    let smoothing = (HOST_SMOOTHING / rank).max(LEAST_HOST_SMOOTHING);
-    let solution = host::nuclear_norm(entries::<T>(&data), shape, smoothing, gradient)?;
+    let solution = host::nuclear_norm(entries::<T>(&data), shape, smoothing(rank), gradient)?;
     Some(Surrogate {
         // Divided before it is rounded to the type, whose range the sum may leave.
         value: scalar(embeddings, solution.mean),

@@ -47,9 +47,9 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
-use super::Batch;
 use super::ends::Ends;
 use super::zolotarev::{InverseRoot, Pole};
+use super::{Batch, GREATEST_PUSH};
 use crate::host::cholesky::inverse;
 use crate::host::symmetric::{
     Scalar, add_scaled, cast, contiguous, contiguous_mut, mirrored, parts, precise_dot,
@@ -76,8 +76,7 @@ const SMALL_RANK: usize = 64;
 /// puts noise of about 1e-7 on a Gram matrix.
 const ENOUGH_FOR_SINGLE_GRAM: f64 = 1e-4;
 
-/// A matrix with more columns than this share of its rows is taken to be ill-conditioned without
-/// trying f32 first: random ones have a condition number above 55.
+/// A matrix with more columns than this share of its rows: random ones have a condition number above 55.
 const NEARLY_SQUARE: f64 = 0.93;
 
 /// What f32 may add to `P = Y Q` at most, in its Frobenius norm; that of `P` is about the root of the rank.
@@ -89,11 +88,11 @@ const ROUNDING_IN_PUSH: f64 = 0.125;
 /// The inverse root of a Gram matrix.
 pub(crate) struct GramRoot {
     /// `(Y^T Y + delta^2)^{-1/2}`.
-    pub(super) root: Root,
+    root: Root,
     /// `sum_i sqrt(s_i^2 + delta^2)`.
     pub(super) nuclear_norm: f64,
     /// What no push exceeds.
-    pub(super) greatest_push: f64,
+    greatest_push: f64,
 }
 
 /// A symmetric matrix in the precision that products with it need.
@@ -103,7 +102,7 @@ pub(crate) enum Root {
 }
 
 impl Root {
-    pub(super) fn trace(&self) -> f64 {
+    fn trace(&self) -> f64 {
         match self {
             Self::Single(matrix) => trace(matrix),
             Self::Double(matrix) => trace(matrix),
@@ -111,7 +110,7 @@ impl Root {
     }
 
     /// Adds a multiple of the identity.
-    pub(super) fn shift(&mut self, by: f64) {
+    fn shift(&mut self, by: f64) {
         fn shift<T: Scalar>(matrix: &mut Mat<T>, by: f64) {
             for j in 0..matrix.nrows() {
                 matrix[(j, j)] += T::from_f64(by);
@@ -152,15 +151,57 @@ impl GramRoot {
     pub(super) fn double(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Option<Self> {
         Gram::double(tall, norm, delta).two_steps(DOUBLE, double)
     }
+
+    /// What keeps every push below the greatest that there may be.
+    pub(super) fn damping(&self) -> f64 {
+        (GREATEST_PUSH / self.greatest_push).min(1.0)
+    }
+
+    /// `Q + delta^2 tr(Q)`, with which the batch is multiplied for its gradient.
+    pub(super) fn with_its_trace(mut self, delta: f64) -> Root {
+        self.root.shift(delta * delta * self.root.trace());
+        self.root
+    }
+
+    /// Of `Y^T Y` for a `Y` of Frobenius norm 1 and so many rows, at least as many as columns, in the way and to the
+    /// accuracy of [`single`](Self::single).
+    pub(super) fn single_of(gram: Mat<f64>, rows: usize, delta: f64) -> Option<Self> {
+        let gram = ridged(gram, delta * delta);
+        if gram.nrows() <= SMALL_RANK {
+            return Gram::<f64>::of(gram, delta).two_steps(DOUBLE, double);
+        }
+        let single = match nearly_square(rows, gram.nrows()) {
+            true => None,
+            false => Gram::<f32>::of(cast(&gram)),
+        };
+        match single {
+            Some(gram) => gram.one_step(),
+            None => Gram::<f64>::of(gram, delta).two_steps(SINGLE, single_or_double),
+        }
+    }
+
+    /// The same in the way of [`double`](Self::double).
+    pub(super) fn double_of(gram: Mat<f64>, delta: f64) -> Option<Self> {
+        Gram::<f64>::of(ridged(gram, delta * delta), delta).two_steps(DOUBLE, double)
+    }
+}
+
+/// Whether a batch is taken to be ill-conditioned without trying f32 first.
+fn nearly_square(rows: usize, columns: usize) -> bool {
+    columns as f64 > NEARLY_SQUARE * rows as f64
 }
 
 impl Gram<f32> {
     /// If f32 is enough.
     fn single(tall: MatRef<'_, f32>, norm: f64, delta: f64) -> Option<Self> {
-        if tall.ncols() as f64 > NEARLY_SQUARE * tall.nrows() as f64 {
+        if nearly_square(tall.nrows(), tall.ncols()) {
             return None;
         }
-        let matrix = ridged_gram(tall, norm, delta * delta);
+        Self::of(ridged_gram(tall, norm, delta * delta))
+    }
+
+    /// If f32 is enough.
+    fn of(matrix: Mat<f32>) -> Option<Self> {
         // Of eigenvalues none of which is below a share of the largest, which is at least ||A||^2 / tr A.
         let largest = symmetric_dot(&matrix, &matrix) / trace(&matrix);
         let others = (matrix.nrows() - 1) as f64;
@@ -193,7 +234,10 @@ impl Gram<f32> {
 impl Gram<f64> {
     /// Of any spectrum: its ends are what holds for every one.
     fn double(tall: MatRef<'_, f64>, norm: f64, delta: f64) -> Self {
-        let matrix = ridged_gram(tall, norm, delta * delta);
+        Self::of(ridged_gram(tall, norm, delta * delta), delta)
+    }
+
+    fn of(matrix: Mat<f64>, delta: f64) -> Self {
         // A norm of the matrix is above its eigenvalues, and finds a NaN.
         let greatest = symmetric_dot(&matrix, &matrix).sqrt() * (1.0 + 1e-12);
         let ends = Ends {
@@ -355,8 +399,11 @@ fn ridged_gram<T: Scalar>(tall: MatRef<'_, T>, norm: f64, ridge: f64) -> Mat<T> 
     let scale = (norm * norm).recip();
     let (rows, size) = tall.shape();
     let par = parts(rows * size * size / 2);
-    let mut gram = symmetric_product(tall.transpose(), tall, scale, par);
-    for j in 0..size {
+    ridged(symmetric_product(tall.transpose(), tall, scale, par), ridge)
+}
+
+fn ridged<T: Scalar>(mut gram: Mat<T>, ridge: f64) -> Mat<T> {
+    for j in 0..gram.nrows() {
         gram[(j, j)] += T::from_f64(ridge);
     }
     gram

@@ -134,14 +134,9 @@ fn gradient_of<T: Entry>(
     smoothing: f64,
     root: GramRoot,
 ) -> HostMatrix<T> {
-    let GramRoot {
-        mut root,
-        greatest_push,
-        ..
-    } = root;
     let [batch, dim] = matrix.shape;
-    // Y Q + delta^2 tr(Q) Y: see the module above.
-    root.shift(smoothing * smoothing * root.trace());
+    let damping = root.damping();
+    let root = root.with_its_trace(smoothing);
     let mut entries = vec![T::from_f64(0.0); batch * dim];
     let out = MatMut::from_row_major_slice_mut(&mut entries, batch, dim);
     let out = if batch < dim {
@@ -149,12 +144,57 @@ fn gradient_of<T: Entry>(
     } else {
         out
     };
-    let damping = (GREATEST_PUSH / greatest_push).min(1.0);
     T::times_root(matrix, &root, damping / norm, out);
     HostMatrix {
         entries,
         shape: matrix.shape,
     }
+}
+
+/// The smoothed nuclear norm of a batch of which only the Gram matrix is at hand.
+pub(super) struct OfGram {
+    /// `N / r`
+    pub(super) mean: f64,
+    /// What the batch is multiplied with for `dN/dY`, row-major.
+    pub(super) side: Vec<f64>,
+    /// Whether that product takes f64.
+    pub(super) double: bool,
+}
+
+/// Of `gram = Y^T Y`, row-major, for a `Y` of so many rows, at least as many as columns; `single` to the accuracy that
+/// the batch in f32 has. Otherwise as [`nuclear_norm`].
+pub(super) fn nuclear_norm_of_gram(
+    gram: &[f64],
+    [rows, dim]: [usize; 2],
+    smoothing: f64,
+    single: bool,
+) -> Option<OfGram> {
+    let squares: f64 = (0..dim).map(|j| gram[j * dim + j]).sum();
+    let norm = squares.sqrt();
+    if norm == 0.0 || !norm.is_finite() {
+        return Some(OfGram {
+            mean: norm * 0.0,
+            side: vec![norm * 0.0; dim * dim],
+            double: false,
+        });
+    }
+    let of_unit_norm = Mat::from_fn(dim, dim, |i, j| gram[i * dim + j] / squares);
+    let root = match single {
+        true => GramRoot::single_of(of_unit_norm, rows, smoothing)?,
+        false => GramRoot::double_of(of_unit_norm, smoothing)?,
+    };
+    let (damping, nuclear_norm) = (root.damping(), root.nuclear_norm);
+    let root = root.with_its_trace(smoothing);
+    let (double, root) = match root {
+        Root::Single(root) => (false, cast::<f32, f64>(&root)),
+        Root::Double(root) => (true, root),
+    };
+    let entry = |k: usize| root[(k / dim, k % dim)] * damping / norm;
+    Some(OfGram {
+        mean: norm * nuclear_norm / dim as f64,
+        side: (0..dim * dim).map(entry).collect(),
+        double,
+    })
 }
 
 /// In f64, the same whatever the number of threads.
