@@ -9,7 +9,9 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Distribution, Tensor};
-use fullrank::{Regularizer, SvMax, SvMaxConfig, Terms, rankme, singular_values};
+use fullrank::{
+    Activations, LayerRegularizersConfig, RegularizerConfig, SvMaxConfig, rankme, singular_values,
+};
 
 #[derive(Module, Debug)]
 struct Mlp {
@@ -28,31 +30,19 @@ impl Mlp {
         }
     }
 
-    /// The activations of all hidden layers, and the output: what a regularizer needs is handed on.
-    fn forward(&self, inputs: Tensor<2>) -> (Vec<Tensor<2>>, Tensor<2>) {
-        let mut activations: Vec<Tensor<2>> = Vec::new();
-        for layer in &self.layers {
-            let below = activations.last().unwrap_or(&inputs).clone();
-            activations.push(relu(layer.forward(below)));
+    /// The output; the activations of the hidden layers are handed on for the regularizers.
+    fn forward(&self, inputs: Tensor<2>, activations: &mut Activations) -> Tensor<2> {
+        let mut x = inputs;
+        for (number, layer) in self.layers.iter().enumerate() {
+            x = relu(layer.forward(x));
+            activations.push(format!("layer-{number}"), x.clone());
         }
-        let output = self
-            .head
-            .forward(activations.last().unwrap_or(&inputs).clone());
-        (activations, output)
+        self.head.forward(x)
     }
 }
 
-/// One loss and the terms of each layer, as `layer-0.penalty` and so on.
-fn penalties(regularizers: &[SvMax], activations: Vec<Tensor<2>>) -> Option<Terms> {
-    let layers = regularizers.iter().zip(activations).enumerate();
-    layers
-        .map(|(layer, (regularizer, activation))| {
-            Regularizer::forward_terms(regularizer, activation).prefixed(&format!("layer-{layer}"))
-        })
-        .reduce(Terms::merge)
-}
-
-fn train(weights: [f64; 4]) -> (f64, Vec<f64>) {
+/// Squared error and the effective rank of each layer, with SVMax of a weight on each that has one.
+fn train(weights: [Option<f64>; 4]) -> (f64, Vec<f64>) {
     let device = Device::default().autodiff();
     device.seed(1);
     let inputs = Tensor::<2>::random(
@@ -61,32 +51,39 @@ fn train(weights: [f64; 4]) -> (f64, Vec<f64>) {
         &device.clone().without_autodiff(),
     );
     let target = (inputs.clone() * 3.0).sin().sum_dim(1);
-    let regularizers = weights.map(|weight| SvMaxConfig::new().with_weight(weight).init());
+    let regularizers = weights.iter().enumerate().filter_map(|(layer, weight)| {
+        let svmax = SvMaxConfig::new().with_weight((*weight)?);
+        Some((format!("layer-{layer}"), RegularizerConfig::SvMax(svmax)))
+    });
+    let config = LayerRegularizersConfig::new(regularizers);
+    let regularizers = (!config.layers.is_empty()).then(|| config.init());
     let mut model = Mlp::new(16, 32, weights.len(), &device);
     let mut optimizer = AdamWConfig::new().init();
     for _ in 0..300 {
-        let (activations, output) = model.forward(inputs.clone().autodiff());
+        let mut activations = Activations::new();
+        let output = model.forward(inputs.clone().autodiff(), &mut activations);
         let error = (output - target.clone().autodiff()).square().mean();
-        let loss = match penalties(&regularizers, activations) {
-            Some(terms) => error + terms.total,
+        let loss = match &regularizers {
+            // The terms of each layer are there to be logged: `layer-0.penalty` and so on.
+            Some(regularizers) => error + regularizers.forward(&activations).total,
             None => error,
         };
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         model = optimizer.step(3e-3, model, gradients);
     }
-    let (activations, output) = model.valid().forward(inputs);
+    let mut activations = Activations::new();
+    let output = model.valid().forward(inputs, &mut activations);
     let error = (output - target).square().mean().into_scalar::<f32>();
-    let ranks = activations
-        .iter()
-        .map(|layer| rankme(&singular_values(layer)));
+    let layers = activations.iter();
+    let ranks = layers.map(|(_, activation)| rankme(&singular_values(activation)));
     (f64::from(error), ranks.collect())
 }
 
 fn main() {
     for (name, weights) in [
-        ("no layer", [0.0; 4]),
-        ("last layer", [0.0, 0.0, 0.0, 0.3]),
-        ("all layers", [0.3; 4]),
+        ("no layer", [None; 4]),
+        ("last layer", [None, None, None, Some(0.3)]),
+        ("all layers", [Some(0.3); 4]),
     ] {
         let (error, ranks) = train(weights);
         let ranks: Vec<String> = ranks.iter().map(|rank| format!("{rank:.1}")).collect();

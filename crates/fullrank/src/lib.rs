@@ -11,11 +11,12 @@ mod surrogate;
 #[cfg(feature = "spectrum")]
 pub use diagnostics::Diagnostics;
 pub use losses::{
-    AnyRegularizer, AnyTwoViewLoss, BarlowTwinsLoss, BarlowTwinsLossConfig, Covariance,
-    CovarianceConfig, CovarianceToIdentity, CovarianceToIdentityConfig, HyperParameterError,
-    LeJepaLoss, LeJepaLossConfig, MmcrLoss, MmcrLossConfig, NtXentLoss, NtXentLossConfig,
-    Regularizer, RegularizerConfig, RegularizerSum, SigReg, SigRegConfig, SigRegQuadrature, Slices,
-    SvMax, SvMaxConfig, SvMaxForm, TwoViewLoss, TwoViewLossConfig, Variance, VarianceConfig,
+    Activations, AnyRegularizer, AnyTwoViewLoss, BarlowTwinsLoss, BarlowTwinsLossConfig,
+    Covariance, CovarianceConfig, CovarianceToIdentity, CovarianceToIdentityConfig,
+    HyperParameterError, LayerRegularizers, LayerRegularizersConfig, LeJepaLoss, LeJepaLossConfig,
+    MapRows, MmcrLoss, MmcrLossConfig, NtXentLoss, NtXentLossConfig, Regularizer,
+    RegularizerConfig, RegularizerSum, SigReg, SigRegConfig, SigRegQuadrature, Slices, SvMax,
+    SvMaxConfig, SvMaxForm, TwoViewLoss, TwoViewLossConfig, Variance, VarianceConfig,
     VarianceCovariance, VarianceCovarianceConfig, VicRegLoss, VicRegLossConfig, VicRegScaling,
 };
 pub use statistics::{Bounds, Solver, unit_rows};

@@ -1,7 +1,10 @@
 //! Sums and attachments with a user's own regularizer: value and gradient are those of its formula.
 
 use burn::tensor::{DType, Device, Tensor};
-use fullrank::{Regularizer, RegularizerSum, Surrogate, SvMaxConfig, Terms, VarianceConfig};
+use fullrank::{
+    Activations, LayerRegularizersConfig, MapRows, Regularizer, RegularizerConfig, RegularizerSum,
+    Surrogate, SvMaxConfig, Terms, VarianceConfig,
+};
 
 use crate::matrices::{Matrix, f64_device, number};
 
@@ -253,4 +256,107 @@ fn rows_beyond_the_end() {
 #[should_panic(expected = "the rows 25..25 are not in a batch of 24")]
 fn rows_that_begin_beyond_the_end() {
     whole().rows(25..25);
+}
+
+/// Each layer's own regularizer, in one loss: value and gradients are the sums of theirs, a negative weight turns the
+/// gradient about.
+#[test]
+fn regularizers_of_layers() {
+    let device = Device::default().autodiff();
+    let layers = [Matrix::normal(12, 5, 51), Matrix::normal(12, 8, 52)];
+    let leaves = layers
+        .each_ref()
+        .map(|layer| layer.tensor(&device, DType::F32).require_grad());
+    let svmax = SvMaxConfig::new().with_weight(-0.4);
+    let variance = VarianceConfig::new().with_weight(2.0);
+    let config = LayerRegularizersConfig::new([
+        ("first", RegularizerConfig::SvMax(svmax.clone())),
+        ("second", RegularizerConfig::Variance(variance.clone())),
+    ]);
+    let mut activations = Activations::new();
+    activations.push("first", leaves[0].clone());
+    activations.push("unregularized", leaves[0].clone() * 3.0);
+    activations.push("second", leaves[1].clone());
+    let regularizers = config.init();
+    let terms = regularizers.forward(&activations);
+    let names: Vec<String> = terms.iter().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(names, regularizers.term_names());
+    assert_eq!(names[0], "first.mean_singular_value");
+
+    let gradients = terms.total.backward();
+    let plain = |layer: usize| layers[layer].tensor(&Device::default(), DType::F32);
+    let alone = [
+        svmax.init().evaluate(plain(0)),
+        variance.init().evaluate(plain(1)),
+    ];
+    let sum: f64 = alone.iter().map(|layer| number(layer.value.clone())).sum();
+    approx::assert_relative_eq!(
+        number(terms.total.without_autodiff()),
+        sum,
+        max_relative = 1e-6
+    );
+    for (leaf, alone) in leaves.iter().zip(alone) {
+        let [expected] = alone.coefficients.unwrap();
+        let gradient = Matrix::from(leaf.grad(&gradients).unwrap());
+        assert_eq!(gradient.entries, Matrix::from(expected).entries);
+    }
+    let positive = svmax
+        .with_weight(0.4)
+        .init()
+        .evaluate(plain(0))
+        .coefficients
+        .unwrap();
+    let turned = Matrix::from(leaves[0].grad(&gradients).unwrap());
+    approx::assert_relative_eq!(
+        turned.cosine(&Matrix::from(positive[0].clone())),
+        -1.0,
+        max_relative = 1e-6
+    );
+}
+
+#[test]
+fn rows_of_a_convolutional_map() {
+    let device = Device::default();
+    // Image 0 has channels [0 1 2 3] and [4 5 6 7], image 1 ten times these.
+    let map = Tensor::<4>::from_floats(
+        [
+            [[[0.0, 1.0], [2.0, 3.0]], [[4.0, 5.0], [6.0, 7.0]]],
+            [[[0.0, 10.0], [20.0, 30.0]], [[40.0, 50.0], [60.0, 70.0]]],
+        ],
+        &device,
+    );
+    let mut activations = Activations::new();
+    activations.push_map("pooled", map.clone(), MapRows::Pooled);
+    activations.push_map("positions", map, MapRows::Positions);
+    let entries = |layer: &str| Matrix::from(activations.get(layer).unwrap().clone()).entries;
+    assert_eq!(entries("pooled"), [1.5, 5.5, 15.0, 55.0]);
+    let first = [0.0, 4.0, 1.0, 5.0, 2.0, 6.0, 3.0, 7.0];
+    let second = first.map(|x| 10.0 * x);
+    assert_eq!(entries("positions"), [first, second].concat());
+}
+
+#[test]
+#[should_panic(expected = "there are no activations of a layer fc3, only of: fc1, fc2")]
+fn a_layer_without_activations() {
+    let mut activations = Activations::new();
+    for layer in ["fc1", "fc2"] {
+        activations.push(layer, Tensor::ones([4, 3], &Device::default()));
+    }
+    let svmax = RegularizerConfig::SvMax(SvMaxConfig::new());
+    LayerRegularizersConfig::new([("fc3", svmax)])
+        .init()
+        .forward(&activations);
+}
+
+#[test]
+fn a_layer_with_a_bad_hyper_parameter_is_named() {
+    let config: LayerRegularizersConfig =
+        serde_json::from_str(r#"{"fc1": {"variance": {"margin": -1.0}}}"#).unwrap();
+    let error = config.check().unwrap_err().to_string();
+    assert!(error.starts_with("fc1: variance: the margin"), "{error}");
+    let none = LayerRegularizersConfig::default()
+        .check()
+        .unwrap_err()
+        .to_string();
+    assert!(none.contains("at least one layer"), "{none}");
 }
