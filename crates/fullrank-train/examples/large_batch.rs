@@ -1,9 +1,10 @@
 //! VICReg on batches in chunks, with the gradient of the whole batch: what a step costs in time and memory.
 //!
 //! ```sh
-//! cargo run --release --example large_batch -- 2048          # images in a batch; the plain step
-//! cargo run --release --example large_batch -- 2048 256      # in chunks of at most 256 images
-//! cargo run --release --example large_batch -- 2048 256 8192 3   # width of the expander, number of steps
+//! cargo run --release --example large_batch -- 2048                     # images in a batch; the plain step
+//! cargo run --release --example large_batch -- 2048 256                 # in chunks of at most 256 images
+//! cargo run --release --example large_batch -- 2048 256 8192 3          # width of the expander, number of steps
+//! cargo run --release --example large_batch -- 1024 128 512 1 resnet18  # ResNet-18 in place of the small CNN
 //! ```
 
 use std::time::Instant;
@@ -42,11 +43,16 @@ fn peak_memory() -> Option<usize> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Result<Vec<usize>, _> = std::env::args().skip(1).map(|a| a.parse()).collect();
-    let arguments = arguments?;
-    let argument = |place: usize, default| arguments.get(place).copied().unwrap_or(default);
-    let batch = argument(0, 1024);
-    let (chunk, width, steps) = (argument(1, batch), argument(2, 512), argument(3, 5));
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let encoder = match arguments.pop_if(|last| last == "resnet18") {
+        Some(_) => EncoderConfig::resnet18(),
+        None => EncoderConfig::small_cnn(),
+    };
+    let numbers: Result<Vec<usize>, _> = arguments.iter().map(|a| a.parse()).collect();
+    let numbers = numbers?;
+    let number = |place: usize, default| numbers.get(place).copied().unwrap_or(default);
+    let batch = number(0, 1024);
+    let (chunk, width, steps) = (number(1, batch), number(2, 512), number(3, 5));
 
     let device = Device::default().autodiff();
     device.seed(1);
@@ -54,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if images.len() < batch {
         return Err(format!("there are {} images", images.len()).into());
     }
-    let encoder = EncoderConfig::small_cnn().init(1, &device);
+    let encoder = encoder.init(1, &device);
     let expander = ExpanderConfig::new(encoder.features(), vec![width; 3]).init(&device);
     let mut model = Model {
         encoder,
