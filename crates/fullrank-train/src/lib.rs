@@ -2,6 +2,7 @@
 
 mod host_values;
 pub mod knn;
+pub mod large_batch;
 pub mod lars;
 pub mod linear_probe;
 pub mod metrics;

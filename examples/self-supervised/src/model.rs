@@ -1,15 +1,19 @@
 //! Encoder, expander and objective as one model that burn-train can train.
 
+use std::ops::Range;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use fullrank::TwoViewLoss;
-use fullrank_train::metrics::{EmbeddingInput, StepOutput, TermsInput};
+use fullrank::{Terms, TwoViewLoss};
+use fullrank_train::large_batch::LargeBatch;
+use fullrank_train::metrics::StepOutput;
 use fullrank_vision::encoder::Encoder;
 use fullrank_vision::expander::{Expander, ExpanderConfig};
 use fullrank_vision::loader::ViewBatch;
 
-use crate::config::{Method, RunConfig};
+use crate::config::{Accumulation, Method, RunConfig};
+use crate::naive::naive_step;
 use crate::objective::Objective;
 
 /// An encoder in training: the expander maps its representation to the embedding that the
@@ -22,6 +26,15 @@ pub struct SelfSupervised {
     pub expander: Expander,
     #[module(skip)]
     objective: Objective,
+    #[module(skip)]
+    chunks: Chunks,
+}
+
+/// How a training step works through its batch.
+#[derive(Clone, Debug)]
+enum Chunks {
+    Exact(LargeBatch),
+    Naive(LargeBatch),
 }
 
 impl SelfSupervised {
@@ -34,10 +47,16 @@ impl SelfSupervised {
         }
         let expander = ExpanderConfig::new(encoder.features(), lengths).init(device);
         let objective = Objective::new(&config.objectives, method);
+        let chunks = match config.accumulation {
+            Some(Accumulation::Exact(chunk)) => Chunks::Exact(LargeBatch::new(chunk)),
+            Some(Accumulation::Naive(chunk)) => Chunks::Naive(LargeBatch::new(chunk)),
+            None => Chunks::Exact(LargeBatch::new(config.batch_size)),
+        };
         Self {
             encoder,
             expander,
             objective,
+            chunks,
         }
     }
 
@@ -47,9 +66,8 @@ impl SelfSupervised {
     }
 
     /// The embeddings of both views, as the loss gets them.
-    pub fn embeddings(&self, batch: ViewBatch) -> [Tensor<2>; 2] {
-        let embed = |view| self.expander.forward(self.encoder.forward(view));
-        batch.views.map(embed)
+    pub fn embeddings(&self, views: [Tensor<4>; 2]) -> [Tensor<2>; 2] {
+        views.map(|view| self.expander.forward(self.encoder.forward(view)))
     }
 
     /// The embeddings of representations, in the scale in which the loss sees them.
@@ -62,16 +80,16 @@ impl SelfSupervised {
         self.objective.seen(self.expander.forward(representations))
     }
 
-    fn output(&self, batch: ViewBatch) -> StepOutput {
-        let [a, b] = self.embeddings(batch);
-        let seen = self.objective.seen(a.clone().without_autodiff());
-        let terms = self.objective.forward_terms(a, b);
-        StepOutput {
-            terms: TermsInput::from(&terms),
-            loss: terms.total,
-            embeddings: EmbeddingInput::new(seen),
-        }
+    /// What the metrics read of the loss, of the embeddings of one view.
+    pub(crate) fn output(&self, terms: &Terms, embeddings: Tensor<2>) -> StepOutput {
+        let seen = self.objective.seen(embeddings.without_autodiff());
+        StepOutput::new(terms, seen)
     }
+}
+
+/// These images of both views.
+pub(crate) fn part(views: &[Tensor<4>; 2], images: Range<usize>) -> [Tensor<4>; 2] {
+    (views.clone()).map(|view| view.slice([images.clone()]))
 }
 
 impl TrainStep for SelfSupervised {
@@ -79,9 +97,18 @@ impl TrainStep for SelfSupervised {
     type Output = StepOutput;
 
     fn step(&self, batch: ViewBatch) -> TrainOutput<StepOutput> {
-        let output = self.output(batch);
-        let gradients = output.loss.backward();
-        TrainOutput::new(self, gradients, output)
+        let ViewBatch { views, indices, .. } = batch;
+        match &self.chunks {
+            Chunks::Exact(large) => large
+                .step(
+                    self,
+                    indices.len(),
+                    |model, images| model.embeddings(part(&views, images)),
+                    |[a, b]| self.objective.forward_terms(a, b),
+                )
+                .train_output(|terms, [a, _]| self.output(&terms, a)),
+            Chunks::Naive(large) => naive_step(self, &views, large.chunks(indices.len())),
+        }
     }
 }
 
@@ -90,6 +117,8 @@ impl InferenceStep for SelfSupervised {
     type Output = StepOutput;
 
     fn step(&self, batch: ViewBatch) -> StepOutput {
-        self.output(batch)
+        let [a, b] = self.embeddings(batch.views);
+        let terms = self.objective.forward_terms(a.clone(), b);
+        self.output(&terms, a)
     }
 }
