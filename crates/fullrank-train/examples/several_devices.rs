@@ -24,7 +24,7 @@ use burn::train::{
 };
 use fullrank::shards::{Sharded, ThreadGroup};
 use fullrank::{Regularizer, RegularizerConfig, SvMaxConfig};
-use fullrank_train::metrics::{EmbeddingInput, StepOutput, TermsInput};
+use fullrank_train::metrics::StepOutput;
 
 const INPUTS: usize = 12;
 const BATCH: usize = 48;
@@ -53,11 +53,7 @@ impl Model {
     fn output(&self, rows: Tensor<2>) -> StepOutput {
         let embeddings = self.output.forward(relu(self.hidden.forward(rows)));
         let terms = self.regularizer.forward_terms(embeddings.clone());
-        StepOutput {
-            terms: TermsInput::from(&terms),
-            loss: terms.total,
-            embeddings: EmbeddingInput::new(embeddings),
-        }
+        StepOutput::new(&terms, embeddings)
     }
 }
 

@@ -132,6 +132,7 @@ impl MomentSums {
     }
 
     /// The entries of the sum at this place.
+    #[cfg(feature = "host-solver")]
     pub(crate) fn sum_entries(&self, place: usize) -> &[f64] {
         &self.sums[place].entries
     }
