@@ -1,9 +1,12 @@
 //! Encoder, expander and objective as one model that burn-train can train.
 
+use anyhow::Result;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use fullrank::TwoViewLoss;
+use fullrank_study::Workers;
+use fullrank_train::all_reduce::sum_gradients;
 use fullrank_train::metrics::{EmbeddingInput, StepOutput, TermsInput};
 use fullrank_vision::encoder::Encoder;
 use fullrank_vision::expander::{Expander, ExpanderConfig};
@@ -22,6 +25,8 @@ pub struct SelfSupervised {
     pub expander: Expander,
     #[module(skip)]
     objective: Objective,
+    #[module(skip)]
+    workers: Option<Workers>,
 }
 
 impl SelfSupervised {
@@ -38,6 +43,16 @@ impl SelfSupervised {
             encoder,
             expander,
             objective,
+            workers: config.workers.clone(),
+        }
+    }
+
+    /// The same model, trained by this process alone.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self {
+            workers: None,
+            ..self
         }
     }
 
@@ -72,6 +87,35 @@ impl SelfSupervised {
             embeddings: EmbeddingInput::new(seen),
         }
     }
+
+    /// A step of one of several workers, of its rows of the batch: loss, terms and embeddings are of the whole batch,
+    /// and so is the gradient.
+    ///
+    /// The statistics of normalization layers are those of the worker's rows.
+    fn step_of(&self, workers: &Workers, batch: ViewBatch) -> Result<TrainOutput<StepOutput>> {
+        let [a, b] = self.embeddings(batch);
+        let seen = self.objective.seen(a.clone().without_autodiff());
+        let seen = all_rows(workers, seen)?;
+        let terms = self.objective.forward_terms_of_all(a, b, workers.group());
+        let output = StepOutput {
+            terms: TermsInput::from(&terms),
+            loss: terms.total,
+            embeddings: EmbeddingInput::new(seen),
+        };
+        let gradients = output.loss.backward();
+        let mut output = TrainOutput::new(self, gradients, output);
+        output.grads = sum_gradients(&**workers.group(), self, output.grads)?;
+        Ok(output)
+    }
+}
+
+/// The rows of all workers.
+fn all_rows(workers: &Workers, own: Tensor<2>) -> Result<Tensor<2>> {
+    let at = (own.device(), own.dtype());
+    let lists = workers.group().all_gather(vec![own.into_data()])?.lists;
+    let rows = lists.into_iter().flatten();
+    let rows = rows.map(|rows| Tensor::from_data(rows, (&at.0, at.1)));
+    Ok(Tensor::cat(rows.collect(), 0))
 }
 
 impl TrainStep for SelfSupervised {
@@ -79,6 +123,10 @@ impl TrainStep for SelfSupervised {
     type Output = StepOutput;
 
     fn step(&self, batch: ViewBatch) -> TrainOutput<StepOutput> {
+        if let Some(workers) = &self.workers {
+            let output = self.step_of(workers, batch);
+            return output.unwrap_or_else(|error| panic!("{error}"));
+        }
         let output = self.output(batch);
         let gradients = output.loss.backward();
         TrainOutput::new(self, gradients, output)
@@ -90,6 +138,14 @@ impl InferenceStep for SelfSupervised {
     type Output = StepOutput;
 
     fn step(&self, batch: ViewBatch) -> StepOutput {
-        self.output(batch)
+        let mut output = self.output(batch);
+        if let Some(workers) = &self.workers {
+            // Running statistics differ from worker to worker, and a training must stop for all at the same epoch.
+            let at = output.loss.device();
+            let loss = workers.of_first(vec![output.loss.into_data()]);
+            let mut loss = loss.unwrap_or_else(|error| panic!("{error}"));
+            output.loss = Tensor::from_data(loss.remove(0), &at);
+        }
+        output
     }
 }
