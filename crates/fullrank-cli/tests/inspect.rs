@@ -135,6 +135,10 @@ fn the_keys_of_the_json() {
         ("utilization", json!(1.0)),
         ("rankme", json!(rank)),
         ("effective_rank", json!(rank)),
+        (
+            "spectral_entropy",
+            json!(-(0.8 * 0.8f64.log2() + 0.2 * 0.2f64.log2())),
+        ),
         ("participation_ratio", json!(100.0 / 68.0)),
         ("numerical_rank", json!(2)),
         ("condition_number", json!(2.0)),
@@ -912,4 +916,29 @@ fn figures_agree_with_numpy() {
             }
         }
     }
+}
+
+/// The layers of a network in the order of their numbers, a row each, and a plot of them in the report.
+#[test]
+fn figures_over_layers() {
+    let files = Files::new();
+    for layer in [1, 2, 10] {
+        let rows: Vec<f64> = (0..40 * layer)
+            .map(|k| (1.0 + 2.7 * k as f64 + (k * k % 17) as f64).sin())
+            .collect();
+        files.npy(&format!("layer-{layer}.npy"), [40, layer], &rows);
+    }
+    let output = files.text("layer-1.npy layer-10.npy layer-2.npy --over --html over.html");
+    let rows: Vec<Vec<&str>> = (output.lines())
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(rows.len(), 4, "{output}");
+    let column = |k: usize| rows[1..].iter().map(|row| row[k]).collect::<Vec<_>>();
+    assert_eq!(column(0), ["layer-1.npy", "layer-2.npy", "layer-10.npy"]);
+    assert_eq!(column(1), ["1", "2", "10"]);
+    let report = fs::read_to_string(files.path("over.html")).unwrap();
+    assert!(report.contains("Over the files") && report.contains("spectral entropy"));
+    let both = files.inspect("layer-1.npy layer-2.npy --over --compare");
+    let error = String::from_utf8(both.stderr).unwrap();
+    assert!(error.contains("cannot be used with"), "{error}");
 }

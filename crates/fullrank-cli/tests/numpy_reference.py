@@ -54,6 +54,14 @@ def dead_about_mean(std):
     return int(np.sum(std <= 0.01 * np.sqrt(np.mean(others**2))))
 
 
+def spectral_entropy(c, r):
+    squares = c[:r] ** 2
+    if squares.sum() == 0:
+        return 0.0
+    shares = squares[squares > 0] / squares.sum()
+    return 1.0 if r == 1 else float(-np.sum(shares * np.log(shares)) / np.log(r))
+
+
 def figures(e, labels):
     b, d = e.shape
     r = min(b, d)
@@ -83,6 +91,7 @@ def figures(e, labels):
         "random_effective_rank": random_effective_rank(b, d),
         "rankme": float(np.exp(-np.sum(shares * np.log(shares)))),
         "effective_rank": entropy_rank(c / c.sum()),
+        "spectral_entropy": spectral_entropy(c, min(b - 1, d)),
         "participation_ratio": eigenvalues.sum() ** 2 / np.sum(eigenvalues**2),
         "numerical_rank": int(np.linalg.matrix_rank(e)),
         "condition_number": np.linalg.cond(e) if np.linalg.matrix_rank(e) == r else None,

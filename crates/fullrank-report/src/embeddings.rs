@@ -9,7 +9,9 @@ use fullrank::diagnostics::{
 };
 
 use crate::html::{details, escaped, figure, grid, paragraph, table_of};
-use crate::plots::{self, BoundedSpectrum, Correlations, Palette, Scatter, Spectrum, Utilization};
+use crate::plots::{
+    self, BoundedSpectrum, Correlations, Palette, Scatter, Series, Spectrum, Term, Utilization,
+};
 use crate::table::{Table, of_columns};
 use crate::{Embedding, Error};
 
@@ -41,6 +43,38 @@ pub(crate) fn html(embeddings: &[Embedding<'_>]) -> Result<String, Error> {
         figures(&diagnosed),
     ];
     Ok(parts.concat())
+}
+
+/// Of each embedding the figures that are shares, over its place in the list.
+pub(crate) fn figures_over(embeddings: &[Embedding<'_>]) -> Result<Vec<Term>, Error> {
+    let diagnosed: Vec<Diagnostics> = embeddings
+        .iter()
+        .map(diagnose)
+        .collect::<Result<_, Error>>()?;
+    let term = |name: &str, y_label: &str, figure: fn(&Diagnostics) -> Option<f64>| {
+        let points = diagnosed.iter().enumerate();
+        let points = points.filter_map(|(k, of)| Some(((k + 1) as f64, figure(of)?)));
+        Term {
+            name: name.into(),
+            y_label: y_label.into(),
+            series: vec![Series {
+                name: "embedding".into(),
+                points: points.collect(),
+            }],
+        }
+    };
+    Ok(vec![
+        term("effective rank", "share of random rows'", |of| {
+            Some(of.effective_rank? / of.random_effective_rank)
+        }),
+        term("spectral entropy", "H / log r", |of| of.spectral_entropy),
+        term("utilization", "(s_mu - L) / (U - L)", |of| {
+            Some(of.utilization)
+        }),
+        term("dead dimensions", "share", |of| {
+            Some(of.dead_dimensions? as f64 / of.dims as f64)
+        }),
+    ])
 }
 
 struct Diagnosed<'a, 'b> {
@@ -172,6 +206,7 @@ pub(crate) fn meaning(name: &str) -> &'static str {
         "  of random rows" => "what random rows of this shape reach",
         "effective rank" => "directions that the rows spread over about their mean",
         "RankMe" => "the same of the rows as they are: an offset is a direction",
+        "spectral entropy" => "0 if all variance is along one direction, 1 if along all alike",
         "participation ratio" => "a harsher count, by variance",
         "numerical rank" => "directions above rounding, however weak",
         "condition number" => "the greatest singular value over the least",

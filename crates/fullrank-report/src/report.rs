@@ -101,6 +101,27 @@ impl Report {
         Ok(self.with_section(heading, body))
     }
 
+    /// Figures of embeddings over the order in which they are given, such as the layers of a network or the epochs of a
+    /// training: how much of its space each uses, on scales that do not depend on its shape.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_embeddings`](Self::with_embeddings).
+    pub fn with_figures_over(
+        self,
+        heading: &str,
+        embeddings: &[Embedding<'_>],
+    ) -> Result<Self, Error> {
+        let terms = embeddings::figures_over(embeddings)?;
+        let palette = Palette::new(
+            terms
+                .iter()
+                .flat_map(|term| &term.series)
+                .map(|line| line.name.as_str()),
+        );
+        Ok(self.with_terms(heading, "place in the order of the files", &terms, &palette))
+    }
+
     /// A page of images with what was found for them, hits and misses marked. The queries and the
     /// gallery may be one set. Images of three channels are shown in colour, the first channel of others
     /// in gray; those above 72 pixels are made smaller.

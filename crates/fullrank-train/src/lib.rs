@@ -3,6 +3,7 @@
 pub mod all_reduce;
 mod host_values;
 pub mod knn;
+pub mod large_batch;
 pub mod lars;
 pub mod linear_probe;
 pub mod metrics;

@@ -93,3 +93,23 @@ fn several_devices() {
     assert!(exact_2.max(exact_3) < 1e-5, "{table}");
     assert!(own_2.min(own_3) > 1e-2, "{table}");
 }
+
+#[test]
+fn a_large_batch_in_chunks() {
+    let last = |arguments: &[&str]| {
+        let output = stdout("large_batch", arguments);
+        let line = output.lines().last().expect("a line").to_owned();
+        (numbers(&output), line)
+    };
+    let (whole, line) = last(&["96", "96", "16", "2"]);
+    assert!(line.starts_with("batch 96, chunk 96, width 16: "), "{line}");
+    let (chunks, _) = last(&["96", "24", "16", "2"]);
+    // The losses of two steps: chunks are normalized by their own statistics, hence near.
+    for place in [1, 3] {
+        let (whole, chunks) = (whole[place], chunks[place]);
+        assert!(
+            (whole - chunks).abs() < 0.1 * whole && whole != chunks,
+            "{whole}, {chunks}"
+        );
+    }
+}

@@ -9,7 +9,7 @@ use fullrank_study::encoder_args::EncoderArgs;
 use fullrank_study::run_args::RunArgs;
 use fullrank_train::optimizer::OptimizerConfig;
 
-use crate::config::{Method, RunConfig};
+use crate::config::{Accumulation, Method, RunConfig};
 
 /// Train encoders without labels and see which regularizers keep the embedding from collapsing.
 ///
@@ -48,6 +48,11 @@ pub struct Args {
     #[arg(long)]
     pub batch_size: Option<usize>,
 
+    /// Work through a batch in chunks of at most N images, with the gradient of the whole batch: for
+    /// batches that are too large for the memory
+    #[arg(long, value_name = "N")]
+    pub chunk: Option<usize>,
+
     /// The optimizer, with its default settings
     #[arg(long, value_enum)]
     pub optimizer: Option<OptimizerName>,
@@ -82,7 +87,7 @@ pub struct Args {
     /// --name does not say which
     #[arg(long, conflicts_with_all = [
         "methods", "data", "data_dir", "encoder", "width", "epochs", "batch_size",
-        "optimizer", "learning_rate", "seeds", "patience", "config", "print_config", "check",
+        "chunk", "optimizer", "learning_rate", "seeds", "patience", "config", "print_config", "check",
     ])]
     pub resume: bool,
 }
@@ -109,6 +114,8 @@ impl Args {
         config.methods = self.methods.clone().unwrap_or(config.methods);
         config.epochs = self.epochs.unwrap_or(config.epochs);
         config.batch_size = self.batch_size.unwrap_or(config.batch_size);
+        let exact = self.chunk.map(Accumulation::Exact);
+        config.accumulation = exact.or(config.accumulation);
         let rate = &mut config.schedule.learning_rate;
         *rate = self.learning_rate.unwrap_or(*rate);
         config.seeds = self.seeds.clone().unwrap_or(config.seeds);

@@ -29,6 +29,8 @@ pub struct RunConfig {
     pub epochs: usize,
     /// Images in a batch, each in two views.
     pub batch_size: usize,
+    /// How a batch that is too large for one backward pass is worked through. Default: none, in one pass.
+    pub accumulation: Option<Accumulation>,
     /// Stop a training whose validation loss has not improved for this many epochs.
     pub patience: Option<usize>,
     /// The network that is kept.
@@ -83,6 +85,27 @@ impl Method {
             Self::Variance => "variance only",
             Self::Vicreg => "VICReg",
             Self::BarlowTwins => "Barlow Twins",
+        }
+    }
+}
+
+/// A batch in chunks of at most so many images, each normalized by its own statistics; a batch that is not longer goes
+/// through in one pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accumulation {
+    /// With the gradient of the loss of the whole batch: [`LargeBatch`](fullrank_train::large_batch::LargeBatch).
+    Exact(usize),
+    /// With the mean of the gradients of the chunks' own losses. Of batch statistics, such as all that keeps from
+    /// collapsing, that is another loss: here for the comparison alone.
+    Naive(usize),
+}
+
+impl Accumulation {
+    /// The largest number of images in a chunk.
+    pub fn chunk(self) -> usize {
+        match self {
+            Self::Exact(chunk) | Self::Naive(chunk) => chunk,
         }
     }
 }
@@ -188,6 +211,7 @@ impl RunConfig {
             seeds: vec![1],
             epochs: 12,
             batch_size: 128,
+            accumulation: None,
             patience: None,
             encoder: EncoderConfig::small_cnn(),
             expander: vec![512, 512, 512],
@@ -250,7 +274,17 @@ impl RunConfig {
         distinct("methods", &self.methods, |&method| key(method))?;
         distinct("seeds", &self.seeds, u64::to_string)?;
         let EvaluationConfig { neighbours, probe } = &self.evaluation;
-        at_least(2, &[("batch_size", self.batch_size)])?;
+        let chunk = self
+            .accumulation
+            .map_or(self.batch_size, Accumulation::chunk);
+        // One image has no batch statistics.
+        at_least(
+            2,
+            &[
+                ("batch_size", self.batch_size),
+                ("the chunk in accumulation", chunk),
+            ],
+        )?;
         at_least(
             1,
             &[

@@ -50,8 +50,8 @@ impl Cost {
             .iter()
             .next()
             .context("no batch to measure the loss on")??;
-        let embeddings = model
-            .embeddings(batch.clone())
+        let embeddings = (model.clone().no_grad())
+            .embeddings(batch.views.clone())
             .map(Tensor::without_autodiff);
         Ok(Self {
             loss_milliseconds: median(31, device, || {

@@ -6,6 +6,7 @@ pub mod config;
 pub mod cost;
 pub mod evaluation;
 pub mod model;
+mod naive;
 pub mod objective;
 mod report;
 pub mod study;

@@ -1,18 +1,22 @@
 //! Encoder, expander and objective as one model that burn-train can train.
 
-use anyhow::Result;
+use std::ops::Range;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use fullrank::TwoViewLoss;
+use fullrank::shards::GroupError;
+use fullrank::{Terms, TwoViewLoss};
 use fullrank_study::Workers;
 use fullrank_train::all_reduce::sum_gradients;
-use fullrank_train::metrics::{EmbeddingInput, StepOutput, TermsInput};
+use fullrank_train::large_batch::LargeBatch;
+use fullrank_train::metrics::StepOutput;
 use fullrank_vision::encoder::Encoder;
 use fullrank_vision::expander::{Expander, ExpanderConfig};
 use fullrank_vision::loader::ViewBatch;
 
-use crate::config::{Method, RunConfig};
+use crate::config::{Accumulation, Method, RunConfig};
+use crate::naive::naive_step;
 use crate::objective::Objective;
 
 /// An encoder in training: the expander maps its representation to the embedding that the
@@ -26,7 +30,16 @@ pub struct SelfSupervised {
     #[module(skip)]
     objective: Objective,
     #[module(skip)]
+    chunks: Chunks,
+    #[module(skip)]
     workers: Option<Workers>,
+}
+
+/// How a training step works through its batch.
+#[derive(Clone, Debug)]
+enum Chunks {
+    Exact(LargeBatch),
+    Naive(LargeBatch),
 }
 
 impl SelfSupervised {
@@ -39,10 +52,16 @@ impl SelfSupervised {
         }
         let expander = ExpanderConfig::new(encoder.features(), lengths).init(device);
         let objective = Objective::new(&config.objectives, method);
+        let chunks = match config.accumulation {
+            Some(Accumulation::Exact(chunk)) => Chunks::Exact(LargeBatch::new(chunk)),
+            Some(Accumulation::Naive(chunk)) => Chunks::Naive(LargeBatch::new(chunk)),
+            None => Chunks::Exact(LargeBatch::new(config.batch_size)),
+        };
         Self {
             encoder,
             expander,
             objective,
+            chunks,
             workers: config.workers.clone(),
         }
     }
@@ -62,9 +81,8 @@ impl SelfSupervised {
     }
 
     /// The embeddings of both views, as the loss gets them.
-    pub fn embeddings(&self, batch: ViewBatch) -> [Tensor<2>; 2] {
-        let embed = |view| self.expander.forward(self.encoder.forward(view));
-        batch.views.map(embed)
+    pub fn embeddings(&self, views: [Tensor<4>; 2]) -> [Tensor<2>; 2] {
+        views.map(|view| self.expander.forward(self.encoder.forward(view)))
     }
 
     /// The embeddings of representations, in the scale in which the loss sees them.
@@ -77,45 +95,47 @@ impl SelfSupervised {
         self.objective.seen(self.expander.forward(representations))
     }
 
-    fn output(&self, batch: ViewBatch) -> StepOutput {
-        let [a, b] = self.embeddings(batch);
-        let seen = self.objective.seen(a.clone().without_autodiff());
-        let terms = self.objective.forward_terms(a, b);
-        StepOutput {
-            terms: TermsInput::from(&terms),
-            loss: terms.total,
-            embeddings: EmbeddingInput::new(seen),
+    /// What the metrics read of the loss, of the embeddings of one view.
+    pub(crate) fn output(&self, terms: &Terms, embeddings: Tensor<2>) -> StepOutput {
+        let seen = self.objective.seen(embeddings.without_autodiff());
+        StepOutput::new(terms, seen)
+    }
+
+    /// The loss of the batch; of several workers each has its rows of it, and the gradient of these.
+    ///
+    /// The statistics of normalization layers are those of the worker's rows.
+    fn terms(&self, a: Tensor<2>, b: Tensor<2>) -> Terms {
+        match &self.workers {
+            Some(workers) => (self.objective).forward_terms_of_all(a, b, workers.group()),
+            None => self.objective.forward_terms(a, b),
         }
     }
 
-    /// A step of one of several workers, of its rows of the batch: loss, terms and embeddings are of the whole batch,
-    /// and so is the gradient.
-    ///
-    /// The statistics of normalization layers are those of the worker's rows.
-    fn step_of(&self, workers: &Workers, batch: ViewBatch) -> Result<TrainOutput<StepOutput>> {
-        let [a, b] = self.embeddings(batch);
-        let seen = self.objective.seen(a.clone().without_autodiff());
-        let seen = all_rows(workers, seen)?;
-        let terms = self.objective.forward_terms_of_all(a, b, workers.group());
-        let output = StepOutput {
-            terms: TermsInput::from(&terms),
-            loss: terms.total,
-            embeddings: EmbeddingInput::new(seen),
+    /// The rows of all workers.
+    fn of_all(&self, own: Tensor<2>) -> Tensor<2> {
+        let Some(workers) = &self.workers else {
+            return own;
         };
-        let gradients = output.loss.backward();
-        let mut output = TrainOutput::new(self, gradients, output);
-        output.grads = sum_gradients(&**workers.group(), self, output.grads)?;
-        Ok(output)
+        let (device, dtype) = (own.device(), own.dtype());
+        let gathered = exchanged(workers.group().all_gather(vec![own.into_data()]));
+        let rows = gathered.lists.into_iter().flatten();
+        let rows = rows.map(|rows| Tensor::from_data(rows, (&device, dtype)));
+        Tensor::cat(rows.collect(), 0)
     }
 }
 
-/// The rows of all workers.
-fn all_rows(workers: &Workers, own: Tensor<2>) -> Result<Tensor<2>> {
-    let at = (own.device(), own.dtype());
-    let lists = workers.group().all_gather(vec![own.into_data()])?.lists;
-    let rows = lists.into_iter().flatten();
-    let rows = rows.map(|rows| Tensor::from_data(rows, (&at.0, at.1)));
-    Ok(Tensor::cat(rows.collect(), 0))
+/// What workers exchanged.
+///
+/// # Panics
+///
+/// If they could not: a step has no errors.
+fn exchanged<T>(result: Result<T, GroupError>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// These images of both views.
+pub(crate) fn part(views: &[Tensor<4>; 2], images: Range<usize>) -> [Tensor<4>; 2] {
+    (views.clone()).map(|view| view.slice([images.clone()]))
 }
 
 impl TrainStep for SelfSupervised {
@@ -123,13 +143,22 @@ impl TrainStep for SelfSupervised {
     type Output = StepOutput;
 
     fn step(&self, batch: ViewBatch) -> TrainOutput<StepOutput> {
+        let ViewBatch { views, indices, .. } = batch;
+        let mut output = match &self.chunks {
+            Chunks::Exact(large) => large
+                .step(
+                    self,
+                    indices.len(),
+                    |model, images| model.embeddings(part(&views, images)),
+                    |[a, b]| self.terms(a, b),
+                )
+                .train_output(|terms, [a, _]| self.output(&terms, self.of_all(a))),
+            Chunks::Naive(large) => naive_step(self, &views, large.chunks(indices.len())),
+        };
         if let Some(workers) = &self.workers {
-            let output = self.step_of(workers, batch);
-            return output.unwrap_or_else(|error| panic!("{error}"));
+            output.grads = exchanged(sum_gradients(&**workers.group(), self, output.grads));
         }
-        let output = self.output(batch);
-        let gradients = output.loss.backward();
-        TrainOutput::new(self, gradients, output)
+        output
     }
 }
 
@@ -138,12 +167,13 @@ impl InferenceStep for SelfSupervised {
     type Output = StepOutput;
 
     fn step(&self, batch: ViewBatch) -> StepOutput {
-        let mut output = self.output(batch);
+        let [a, b] = self.embeddings(batch.views);
+        let terms = self.objective.forward_terms(a.clone(), b);
+        let mut output = self.output(&terms, a);
         if let Some(workers) = &self.workers {
             // Running statistics differ from worker to worker, and a training must stop for all at the same epoch.
             let at = output.loss.device();
-            let loss = workers.of_first(vec![output.loss.into_data()]);
-            let mut loss = loss.unwrap_or_else(|error| panic!("{error}"));
+            let mut loss = exchanged(workers.of_first(vec![output.loss.into_data()]));
             output.loss = Tensor::from_data(loss.remove(0), &at);
         }
         output

@@ -24,7 +24,7 @@ use fullrank_train::session::progress::Shown;
 use fullrank_train::session::weights;
 use fullrank_vision::loader::ViewLoader;
 
-use crate::config::{Method, RunConfig};
+use crate::config::{Accumulation, Method, RunConfig};
 use crate::cost::Cost;
 use crate::evaluation::{Evaluation, evaluate, evaluate_pixels};
 use crate::model::SelfSupervised;
@@ -90,6 +90,10 @@ impl Study for RunConfig {
         ensure!(
             workers <= batch,
             "a batch of {batch} is too small for {workers} processes"
+        );
+        ensure!(
+            workers == 1 || !matches!(self.accumulation, Some(Accumulation::Naive(_))),
+            "naive accumulation is for one process"
         );
         self.views.check()?;
         self.optimizer.check()?;

@@ -5,7 +5,7 @@ use fullrank_study::configuration;
 use fullrank_study::data::DataName;
 use fullrank_train::optimizer::OptimizerConfig;
 use self_supervised::args::Args;
-use self_supervised::config::RunConfig;
+use self_supervised::config::{Accumulation, RunConfig};
 use serde_json::Value;
 
 fn json(config: &RunConfig) -> Value {
@@ -90,6 +90,14 @@ fn values_out_of_range_are_refused() {
         (r#"{ "seeds": [1, 1] }"#, "seeds holds 1 twice"),
         (r#"{ "epochs": 0 }"#, "epochs"),
         (r#"{ "batch_size": 1 }"#, "batch_size"),
+        (
+            r#"{ "accumulation": { "exact": 0 } }"#,
+            "the chunk in accumulation must be at least 2, got 0",
+        ),
+        (
+            r#"{ "accumulation": { "naive": 1 } }"#,
+            "the chunk in accumulation must be at least 2, got 1",
+        ),
         (r#"{ "schedule": { "warmup": 1.0 } }"#, "schedule.warmup"),
         (r#"{ "schedule": { "warmup": -0.1 } }"#, "got -0.1"),
         (
@@ -155,4 +163,30 @@ fn the_command_line_chooses_the_optimizer() {
     }
     assert!(parse(&["--resume"]).is_ok());
     assert!(parse(&["--resume", "--optimizer", "sgd"]).is_err());
+}
+
+#[test]
+fn the_command_line_chooses_the_chunk() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("naive.json");
+    std::fs::write(&file, r#"{ "accumulation": { "naive": 64 } }"#).unwrap();
+    let accumulation = |options: &[&str]| {
+        let args = Args::try_parse_from([&["self-supervised"], options].concat()).unwrap();
+        args.run_config().map(|config| config.accumulation)
+    };
+    let file = file.to_str().unwrap();
+    assert_eq!(accumulation(&[]).unwrap(), None);
+    let exact = Some(Accumulation::Exact(32));
+    assert_eq!(accumulation(&["--chunk", "32"]).unwrap(), exact);
+    let naive = Some(Accumulation::Naive(64));
+    assert_eq!(accumulation(&["--config", file]).unwrap(), naive);
+    assert_eq!(
+        accumulation(&["--config", file, "--chunk", "32"]).unwrap(),
+        exact
+    );
+    let text = format!("{:#}", accumulation(&["--chunk", "0"]).unwrap_err());
+    assert_eq!(
+        text,
+        "in the configuration: the chunk in accumulation must be at least 2, got 0"
+    );
 }

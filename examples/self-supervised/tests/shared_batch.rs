@@ -14,14 +14,17 @@ use fullrank::TwoViewLoss;
 use fullrank::shards::ThreadGroup;
 use fullrank_study::data::Data;
 use fullrank_study::{Study, Training, Workers, initial};
+use fullrank_train::large_batch::LargeBatch;
 use fullrank_train::optimizer::OptimizerConfig;
 use fullrank_train::session::{Display, Stop};
 use fullrank_vision::loader::ViewBatch;
-use self_supervised::config::{Method, RunConfig};
+use self_supervised::config::{Accumulation, Method, RunConfig};
 use self_supervised::model::SelfSupervised;
 
 const WORKERS: usize = 3;
 const STEPS: usize = 5;
+/// Images in a batch.
+const BATCH: usize = 16;
 
 /// The first batches of a training, or of them the rows of a worker.
 fn batches(config: &RunConfig, method: Method, data: &Data) -> Vec<ViewBatch> {
@@ -95,57 +98,63 @@ fn workers_train_as_one_process_with_the_loss_of_all_rows() {
         Method::Vicreg,
         Method::BarlowTwins,
     ] {
-        let group = Arc::new(ThreadGroup::new(WORKERS));
-        let shared: Vec<RunConfig> = (0..WORKERS)
-            .map(|rank| {
-                let workers = Workers::new(group.clone(), rank);
-                config.clone().shared(workers).unwrap()
-            })
-            .collect();
-        let parts: Vec<Vec<ViewBatch>> = shared
-            .iter()
-            .map(|config| batches(config, method, &data))
-            .collect();
-        let sizes: Vec<usize> = parts.iter().map(|part| part[0].indices.len()).collect();
-        assert_eq!(sizes, [5, 5, 6]);
-        let weights: Vec<Vec<f64>> = thread::scope(|scope| {
-            let workers: Vec<_> = shared
-                .iter()
-                .zip(&parts)
-                .map(|(config, parts)| {
-                    let (parts, data) = (parts.clone(), &data);
-                    scope.spawn(move || {
-                        trained(config, method, data, |model, step| {
-                            TrainStep::step(model, parts[step].clone()).grads
-                        })
-                    })
+        compare(&config, method, &data);
+    }
+    // Each worker its rows in two chunks.
+    config.accumulation = Some(Accumulation::Exact(3));
+    compare(&config, Method::Vicreg, &data);
+}
+
+fn compare(config: &RunConfig, method: Method, data: &Data) {
+    let group = Arc::new(ThreadGroup::new(WORKERS));
+    let shared: Vec<RunConfig> = (0..WORKERS)
+        .map(|rank| {
+            let workers = Workers::new(group.clone(), rank);
+            config.clone().shared(workers).unwrap()
+        })
+        .collect();
+    let parts: Vec<Vec<ViewBatch>> = shared
+        .iter()
+        .map(|config| batches(config, method, data))
+        .collect();
+    let sizes: Vec<usize> = parts.iter().map(|part| part[0].indices.len()).collect();
+    assert_eq!(sizes, [5, 5, 6]);
+    let weights: Vec<Vec<f64>> = thread::scope(|scope| {
+        let workers = shared.iter().zip(&parts).map(|(config, parts)| {
+            let parts = parts.clone();
+            scope.spawn(move || {
+                trained(config, method, data, |model, step| {
+                    TrainStep::step(model, parts[step].clone()).grads
                 })
-                .collect();
-            workers
-                .into_iter()
-                .map(|worker| worker.join().unwrap())
-                .collect()
+            })
         });
-        let alone = trained(&config, method, &data, |model, step| {
-            let parts = parts.iter().map(|part| part[step].clone());
-            let embeddings = parts.map(|part| model.embeddings(part));
-            let (a, b): (Vec<_>, Vec<_>) = embeddings.map(|[a, b]| (a, b)).unzip();
-            let [a, b] = [a, b].map(|parts| Tensor::cat(parts, 0));
-            let loss = model.objective().forward(a, b);
-            GradientsParams::from_grads(loss.backward(), model)
-        });
-        let start = trainable(&initial(
-            &config,
-            method,
-            1,
-            &data,
-            &Device::flex().autodiff(),
-        ));
-        let moved = distance(&alone, &start);
-        for worker in &weights {
-            assert_eq!(worker, &weights[0], "{method:?}");
-            let share = distance(worker, &alone) / moved;
-            assert!(share < 1e-4, "{method:?}: {share:.1e} of {moved:.1e}");
+        let workers: Vec<_> = workers.collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect()
+    });
+    let chunk = config.accumulation.map_or(BATCH, Accumulation::chunk);
+    let alone = trained(config, method, data, |model, step| {
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        for part in parts.iter().map(|part| &part[step]) {
+            for images in LargeBatch::new(chunk).chunks(part.indices.len()) {
+                let views = part.views.clone();
+                let [a, b] = model.embeddings(views.map(|view| view.slice([images.clone()])));
+                first.push(a);
+                second.push(b);
+            }
         }
+        let (a, b) = (Tensor::cat(first, 0), Tensor::cat(second, 0));
+        let loss = model.objective().forward(a, b);
+        GradientsParams::from_grads(loss.backward(), model)
+    });
+    let device = Device::flex().autodiff();
+    let start = trainable(&initial(config, method, 1, data, &device));
+    let moved = distance(&alone, &start);
+    for worker in &weights {
+        assert_eq!(worker, &weights[0], "{method:?}");
+        let share = distance(worker, &alone) / moved;
+        assert!(share < 1e-4, "{method:?}: {share:.1e} of {moved:.1e}");
     }
 }

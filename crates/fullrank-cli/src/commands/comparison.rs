@@ -51,7 +51,8 @@ fn heading(matrices: &[(&str, &Diagnostics)]) -> Vec<String> {
     line
 }
 
-fn aligned(lines: &[Vec<String>]) -> String {
+/// Columns as wide as their widest cell.
+pub(crate) fn aligned(lines: &[Vec<String>]) -> String {
     let width = |k: usize| lines.iter().map(|line| line[k].chars().count()).max();
     let widths: Vec<usize> = (0..lines[0].len()).filter_map(width).collect();
     let mut text = String::new();

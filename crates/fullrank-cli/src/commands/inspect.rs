@@ -14,7 +14,7 @@ use fullrank_files::{Output, OutputKind, check_outputs, note};
 use fullrank_report::{Embedding, Report, RowSample, inspect_report};
 use serde_json::{Map, Value, json};
 
-use super::comparison;
+use super::{comparison, over};
 use crate::files::{self, Sink, labels_file, may_hold_several, read_labels, shown};
 
 /// How much of its space an embedding uses, and whether it has collapsed
@@ -38,6 +38,10 @@ pub(crate) struct InspectArgs {
     /// Also the differences to the first file
     #[arg(long)]
     compare: bool,
+    /// A row for each file, in the order of the numbers in their names: figures over the layers of a network, or over
+    /// epochs; in the report a plot of them
+    #[arg(long, conflicts_with = "compare")]
+    over: bool,
     /// Print one JSON object, or with several files an array of them
     #[arg(long)]
     json: bool,
@@ -145,7 +149,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     );
     let mut inspected = Vec::new();
     let mut pictured = Vec::new();
-    for path in &args.files {
+    let mut paths: Vec<&PathBuf> = args.files.iter().collect();
+    if args.over {
+        paths.sort_by_cached_key(|path| over::numbers_in_order(&path.display().to_string()));
+    }
+    for path in paths {
         let mut sample = None;
         let wanted = args.html.is_some().then_some(&mut sample);
         let found = inspect(path, args.tensor.as_deref(), labels.as_deref(), wanted)
@@ -165,6 +173,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     if (inspected.iter()).any(|(_, found)| !matches!(found, Found::Failed(_))) {
         print(&match args.json {
             true => json_text(&inspected, args.compare, &thresholds)?,
+            false if args.over => over_text(&inspected, &thresholds),
             false => table_text(&inspected, args.compare, &thresholds),
         })?;
     }
@@ -232,7 +241,11 @@ fn report(args: &InspectArgs, embeddings: &[Embedding<'_>]) -> Result<Report> {
     let settings: Vec<(String, String)> = (files.chain(labels).chain(tensor).chain(thresholds))
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
-    Ok(inspect_report(&title, &settings, embeddings)?)
+    let report = inspect_report(&title, &settings, embeddings)?;
+    Ok(match args.over {
+        true => report.with_figures_over("Over the files", embeddings)?,
+        false => report,
+    })
 }
 
 /// The figures of the matrix in a file, and a sample of its rows into `sample` if there is one.
@@ -380,6 +393,14 @@ fn table_text(inspected: &[(String, Found)], compare: bool, thresholds: &Thresho
         }
     }
     text
+}
+
+fn over_text(inspected: &[(String, Found)], thresholds: &Thresholds) -> String {
+    let figures = figures(inspected);
+    match figures.is_empty() {
+        true => String::new(),
+        false => over::table(&figures, thresholds),
+    }
 }
 
 /// The files of which there are figures, by their names as a terminal shows them.

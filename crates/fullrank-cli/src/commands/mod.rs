@@ -5,5 +5,6 @@ mod comparison;
 pub(crate) mod inspect;
 pub(crate) mod loss;
 mod neighbours;
+mod over;
 pub(crate) mod score;
 mod settings;

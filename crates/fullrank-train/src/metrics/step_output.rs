@@ -4,6 +4,7 @@ use burn::backend::ExecutionError;
 use burn::prelude::*;
 use burn::train::ItemLazy;
 use burn::train::metric::{Adaptor, LossInput};
+use fullrank::Terms;
 
 use super::input::EmbeddingInput;
 use super::terms::TermsInput;
@@ -17,6 +18,21 @@ pub struct StepOutput {
     pub terms: TermsInput,
     /// The embeddings.
     pub embeddings: EmbeddingInput,
+}
+
+impl StepOutput {
+    /// What the metrics read of a loss and its embeddings; the graph of the embeddings is dropped.
+    ///
+    /// # Shapes
+    ///
+    /// - `embeddings`: `[batch, dimensions]`
+    pub fn new(terms: &Terms, embeddings: Tensor<2>) -> Self {
+        Self {
+            loss: terms.total.clone(),
+            terms: TermsInput::from(terms),
+            embeddings: EmbeddingInput::new(embeddings),
+        }
+    }
 }
 
 impl ItemLazy for StepOutput {

@@ -40,6 +40,7 @@ impl Diagnostics {
             ("  of random rows", Some(self.random_reference)),
             ("effective rank", self.effective_rank),
             ("  of random rows", Some(self.random_effective_rank)),
+            ("spectral entropy", self.spectral_entropy),
             ("RankMe", Some(self.rankme)),
             ("participation ratio", self.participation_ratio),
             ("numerical rank", Some(count(self.numerical_rank))),

@@ -133,6 +133,15 @@ pub struct Diagnostics {
     /// nothing. [`None`] for a single row. It does not see the size of the spread: noise around one
     /// point has a full rank, which [`dead_dimensions`](Self::dead_dimensions) tells.
     pub effective_rank: Option<f64>,
+    /// The normalized entropy of the covariance's spectrum: `-sum p log p / log r`, `p_i = l_i / sum l` of its
+    /// eigenvalues `l_i`, `r = min(b - 1, d)`.
+    ///
+    /// 0 where all of the variance is in one direction or there is none, 1 where every direction has as much; 1 if
+    /// `r = 1`. For rows of different numbers of dimensions, layers of a network for example, on one scale. By the
+    /// variance, so that it is below `log(effective_rank) / log r`. [`None`] for a single row. Source: the spectral entropy
+    /// of the grokking literature, [2604.13123](https://arxiv.org/abs/2604.13123), which divides by `log d`: the same for `d < b`.
+    #[serde(default)]
+    pub spectral_entropy: Option<f64>,
     /// `(sum l)^2 / sum l^2` of the eigenvalues `l_i = c_i^2/(b - 1)` of the covariance.
     ///
     /// From 1 to `min(b - 1, d)`, 0 if all rows are the same. A harsher count than the effective
@@ -368,6 +377,8 @@ impl Diagnostics {
             random_effective_rank: random::effective_rank(rows, dims),
             rankme: rankme(&raw),
             effective_rank: several.then(|| spectrum::effective_rank(&centred)),
+            spectral_entropy: several
+                .then(|| spectrum::spectral_entropy(&centred, dims.min(rows - 1))),
             participation_ratio: several.then(|| spectrum::participation_ratio(&centred)),
             numerical_rank: spectrum::rank(&raw, tolerance),
             condition_number: (smallest > summary.resolution * raw[0]).then(|| raw[0] / smallest),

@@ -106,6 +106,21 @@ pub(super) fn effective_rank(singular_values: &[f64]) -> f64 {
     entropy_rank(singular_values, 0.0)
 }
 
+/// The entropy of the shares of the first `r` squares in their sum, divided by `log r`: 0 if all are zero, 1 for a
+/// single one that is not.
+pub(super) fn spectral_entropy(singular_values: &[f64], r: usize) -> f64 {
+    let values = &singular_values[..r.min(singular_values.len())];
+    match values {
+        [] | [0.0, ..] => 0.0,
+        [_] => 1.0,
+        [largest, ..] => {
+            // Relative to the largest, that no power leaves the range of f64.
+            let squares: Vec<f64> = values.iter().map(|s| (s / largest).powi(2)).collect();
+            entropy_rank(&squares, 0.0).ln() / (values.len() as f64).ln()
+        }
+    }
+}
+
 /// `(sum s^2)^2 / sum s^4`; 0 if all singular values are zero.
 pub(super) fn participation_ratio(singular_values: &[f64]) -> f64 {
     let largest = singular_values.first().copied().unwrap_or(0.0);
@@ -164,6 +179,18 @@ mod tests {
         assert_relative_eq!(effective_rank(&[3.0; 4]), 4.0, max_relative = 1e-14);
         assert_eq!(effective_rank(&[7.0, 0.0, 0.0]), 1.0);
         assert_eq!(effective_rank(&[0.0, 0.0]), 0.0);
+        assert_relative_eq!(spectral_entropy(&[3.0; 4], 4), 1.0, max_relative = 1e-14);
+        // Of the shares 4/5 and 1/5, and of four values of which two are there.
+        let entropy = -(0.8f64 * 0.8f64.ln() + 0.2 * 0.2f64.ln());
+        let values = [2e200, 1e200, 0.0, 0.0];
+        assert_relative_eq!(
+            spectral_entropy(&values, 4),
+            entropy / 4f64.ln(),
+            max_relative = 1e-12
+        );
+        assert_eq!(spectral_entropy(&[7.0, 0.0, 0.0], 3), 0.0);
+        assert_eq!(spectral_entropy(&[0.0, 0.0], 2), 0.0);
+        assert_eq!(spectral_entropy(&[5.0, 0.0], 1), 1.0);
         assert_eq!(participation_ratio(&[2.0, 2.0, 0.0]), 2.0);
         assert_eq!(participation_ratio(&[0.0]), 0.0);
         // Eigenvalues 4 and 1: 25 / 17.

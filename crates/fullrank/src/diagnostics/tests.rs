@@ -84,6 +84,11 @@ fn figures_of_a_matrix_by_hand() {
     let entropy = (2.0 / 3.0) * 1.5f64.ln() + (1.0 / 3.0) * 3f64.ln();
     close(found.rankme, entropy.exp());
     exactly(found.effective_rank, entropy.exp());
+    // Shares of the variance 4/5 and 1/5, in bits.
+    exactly(
+        found.spectral_entropy,
+        -(0.8 * 0.8f64.log2() + 0.2 * 0.2f64.log2()),
+    );
     // Eigenvalues 8 and 2 over three: 100 / 68.
     exactly(found.participation_ratio, 100.0 / 68.0);
     exactly(found.condition_number, 2.0);

@@ -20,7 +20,8 @@ pub enum Health {
 }
 
 impl Health {
-    fn word(self) -> &'static str {
+    /// In words, such as "partly collapsed".
+    pub fn word(self) -> &'static str {
         match self {
             Self::Collapsed => "collapsed",
             Self::PartlyCollapsed => "partly collapsed",
