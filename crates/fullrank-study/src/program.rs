@@ -14,6 +14,7 @@ use crate::measured::Case;
 use crate::run::Run;
 use crate::run_args::RunArgs;
 use crate::study::Study;
+use crate::workers::Workers;
 
 /// Starts the run that `configured` describes, or continues one, and tells how it went: exit code 0 at the end,
 /// and 130 if Ctrl-C stopped it, with how to continue.
@@ -34,16 +35,57 @@ pub fn program<S: Study>(
     if args.check {
         return check(&configured()?, &device);
     }
+    let run = opened(args, resume, configured)?;
+    told(args, run, &device)
+}
+
+/// [`program`] for one of several processes that train together: the first has the run, and each of the others ends
+/// with 0 when the first has no more trainings. `--print-config` and `--check` are not for them.
+///
+/// # Errors
+///
+/// Those of [`Run`] and of [`Workers::follow`]. The others wait for a process that has one: it must end them.
+pub fn program_of_workers<S: Study>(
+    args: &RunArgs,
+    resume: bool,
+    configured: impl FnOnce() -> Result<S>,
+    workers: &Workers,
+) -> Result<ExitCode> {
+    let device = args.device.device()?;
+    if !workers.is_first() {
+        workers.follow::<S>(&device)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut run = opened(args, resume, configured)?;
+    run.study = run.study.shared(workers.clone())?;
+    workers.begin(&run.study)?;
+    let code = told(args, run, &device)?;
+    if code == ExitCode::SUCCESS {
+        workers.end()?;
+    }
+    Ok(code)
+}
+
+/// A new run, or the one to continue.
+fn opened<S: Study>(
+    args: &RunArgs,
+    resume: bool,
+    configured: impl FnOnce() -> Result<S>,
+) -> Result<Run<S>> {
     let name = args.name.as_deref();
-    let run = match resume {
-        true => Run::open(&args.runs, name)?,
-        false => Run::start(&args.runs, name, configured()?)?,
-    };
+    match resume {
+        true => Run::open(&args.runs, name),
+        false => Run::start(&args.runs, name, configured()?),
+    }
+}
+
+/// Executes a run and tells how it goes.
+fn told<S: Study>(args: &RunArgs, run: Run<S>, device: &Device) -> Result<ExitCode> {
     let data = run.study.data()?;
     let stop = Stop::on_ctrl_c()?;
     let folder = run.directory.display();
     show(&format!("{data}; results in {folder}\n"));
-    match run.execute(&data, &device, args.display(), &stop)? {
+    match run.execute(&data, device, args.display(), &stop)? {
         Some(entries) => {
             let table = run.report(&data, &entries)?;
             show(&format!(

@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::Device;
 use burn::train::metric::{Adaptor, LossInput};
@@ -19,6 +19,7 @@ use crate::column::Column;
 use crate::findings::Findings;
 use crate::measured::{Case, Measured, Subject};
 use crate::training::Training;
+use crate::workers::Workers;
 
 /// Everything that decides what a run computes, but for the device, and what the run consists of: the trainings,
 /// how each is done, what is measured on it, and what the report says.
@@ -49,6 +50,21 @@ pub trait Study: Clone + Debug + Serialize {
     ///
     /// If the text is no JSON, or has a key or a value that a configuration has not; the error names it.
     fn from_json(text: &str) -> Result<Self>;
+
+    /// The same study, its trainings shared by several processes. Each of them has its rows of a batch, the loss of the
+    /// whole batch and the sum of the gradients.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be, which is so without a method of its own.
+    fn shared(self, _workers: Workers) -> Result<Self> {
+        bail!("{} is done by one process", Self::TITLE)
+    }
+
+    /// The processes that share its trainings.
+    fn workers(&self) -> Option<&Workers> {
+        None
+    }
 
     /// Reads what is trained and measured on.
     ///

@@ -67,7 +67,11 @@ impl<S: Study> Training<'_, S> {
                 rows: session.rows()?,
             }));
         }
-        let (train, valid, steps) = study.loaders(self, session.first_epoch()?);
+        let first = session.first_epoch()?;
+        if let Some(workers) = study.workers() {
+            workers.train(self)?;
+        }
+        let (train, valid, steps) = study.loaders(self, first);
         let rate = study.rate(self.case, steps * study.epochs());
         let learner = Learner::new(model, study.optimizer(self.case).init(), rate);
         let trained = session.train(learner, (train, valid), steps, |training| {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod all_reduce;
 mod host_values;
 pub mod knn;
 pub mod large_batch;

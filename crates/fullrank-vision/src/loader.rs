@@ -46,6 +46,27 @@ pub struct ViewLoader {
     device: Device,
     positions: Range<usize>,
     epochs: Epochs,
+    shard: Shard,
+}
+
+/// Whose rows of a batch are served.
+#[derive(Clone, Copy, Debug)]
+struct Shard {
+    worker: usize,
+    workers: usize,
+}
+
+impl Shard {
+    const WHOLE: Self = Self {
+        worker: 0,
+        workers: 1,
+    };
+
+    /// Of a batch of so many rows.
+    fn rows(self, batch: usize) -> Range<usize> {
+        let start = |worker| worker * batch / self.workers;
+        start(self.worker)..start(self.worker + 1)
+    }
 }
 
 /// Which epoch the next call of `iter` serves.
@@ -86,6 +107,7 @@ impl ViewLoader {
             device: device.clone(),
             positions,
             epochs,
+            shard: Shard::WHOLE,
         }
     }
 
@@ -113,6 +135,7 @@ impl ViewLoader {
             device: device.clone(),
             positions,
             epochs,
+            shard: Shard::WHOLE,
         }
     }
 
@@ -123,6 +146,22 @@ impl ViewLoader {
         if let Epochs::Counted(_) = self.epochs {
             self.epochs = Epochs::Counted(Arc::new(AtomicUsize::new(epoch)));
         }
+        self
+    }
+
+    /// Serves of every batch the rows of one of the `workers` that share it, each a contiguous part: the same images and
+    /// views that the loader of the whole batch shows there. The numbers of items and of batches are those of the whole.
+    ///
+    /// # Panics
+    ///
+    /// If `worker` is not below `workers`.
+    #[must_use]
+    pub fn shard(mut self, worker: usize, workers: usize) -> Self {
+        assert!(
+            worker < workers,
+            "worker {worker} of {workers} is counted from 0"
+        );
+        self.shard = Shard { worker, workers };
         self
     }
 
@@ -259,7 +298,8 @@ impl Iterator for ViewIterator<'_> {
             return None;
         }
         let indices = &rest[..rest.len().min(self.loader.batch_size)];
-        let batch = self.loader.batch(self.epoch, indices);
+        let own = &indices[self.loader.shard.rows(indices.len())];
+        let batch = self.loader.batch(self.epoch, own);
         self.served += indices.len();
         Some(Ok(batch))
     }
@@ -374,6 +414,26 @@ mod tests {
             .flat_map(|half| indices(&batches(half.as_ref())))
             .collect();
         assert_eq!(parts, indices(&batches(&loader)));
+    }
+
+    #[test]
+    fn shards_together_show_every_batch() {
+        let whole = batches(&training());
+        let shards: Vec<Vec<ViewBatch>> = (0..3)
+            .map(|worker| batches(&training().shard(worker, 3)))
+            .collect();
+        for (step, batch) in whole.iter().enumerate() {
+            let parts: Vec<ViewBatch> = shards.iter().map(|shard| shard[step].clone()).collect();
+            let sizes: Vec<usize> = parts.iter().map(|part| part.indices.len()).collect();
+            assert_eq!(sizes, [1, 1, 2]);
+            assert_eq!(indices(&parts), batch.indices);
+            for view in 0..2 {
+                let rows = parts.iter().map(|part| part.views[view].clone());
+                let together = Tensor::cat(rows.collect(), 0).into_data();
+                together.assert_eq(&batch.views[view].clone().into_data(), true);
+            }
+        }
+        assert_eq!(shards[0].len(), whole.len());
     }
 
     #[test]

@@ -78,6 +78,11 @@ pub struct Args {
     #[command(flatten)]
     pub run: RunArgs,
 
+    /// As one of the processes that mpirun started: they share every batch
+    #[cfg(feature = "mpi")]
+    #[arg(long, conflicts_with_all = ["print_config", "check", "dashboard"])]
+    pub distributed: bool,
+
     /// Continue an interrupted run with its own configuration: the highest-numbered run-N if
     /// --name does not say which
     #[arg(long, conflicts_with_all = [

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use fullrank::{
     BarlowTwinsLossConfig, HyperParameterError, SvMaxConfig, VarianceConfig, VicRegLossConfig,
 };
+use fullrank_study::Workers;
 use fullrank_study::configuration::{self, at_least, distinct, key, positive, within};
 use fullrank_study::data::{DataConfig, DataName};
 use fullrank_train::linear_probe::LinearProbeConfig;
@@ -52,6 +53,9 @@ pub struct RunConfig {
     pub metrics_every: usize,
     /// Compute the live singular values at every `n`-th training step.
     pub spectrum_every: usize,
+    /// The processes that share the trainings; of a process, not of the configuration.
+    #[serde(skip)]
+    pub workers: Option<Workers>,
 }
 
 /// What keeps the embedding from collapsing, or does not.
@@ -241,6 +245,7 @@ impl RunConfig {
             },
             metrics_every: 1,
             spectrum_every: 1,
+            workers: None,
         }
     }
 

@@ -41,7 +41,8 @@ impl Cost {
         data: &Data,
         device: &Device,
     ) -> Result<Self> {
-        let model = model.train();
+        // Without the other processes, if there are some: they take no part.
+        let model = model.alone().train();
         let images = data.train.clone();
         let loader =
             ViewLoader::training(images, config.views.init(), config.batch_size, 0, device);

@@ -5,7 +5,10 @@ use std::ops::Range;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
+use fullrank::shards::GroupError;
 use fullrank::{Terms, TwoViewLoss};
+use fullrank_study::Workers;
+use fullrank_train::all_reduce::sum_gradients;
 use fullrank_train::large_batch::LargeBatch;
 use fullrank_train::metrics::StepOutput;
 use fullrank_vision::encoder::Encoder;
@@ -28,6 +31,8 @@ pub struct SelfSupervised {
     objective: Objective,
     #[module(skip)]
     chunks: Chunks,
+    #[module(skip)]
+    workers: Option<Workers>,
 }
 
 /// How a training step works through its batch.
@@ -57,6 +62,16 @@ impl SelfSupervised {
             expander,
             objective,
             chunks,
+            workers: config.workers.clone(),
+        }
+    }
+
+    /// The same model, trained by this process alone.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self {
+            workers: None,
+            ..self
         }
     }
 
@@ -85,6 +100,37 @@ impl SelfSupervised {
         let seen = self.objective.seen(embeddings.without_autodiff());
         StepOutput::new(terms, seen)
     }
+
+    /// The loss of the batch; of several workers each has its rows of it, and the gradient of these.
+    ///
+    /// The statistics of normalization layers are those of the worker's rows.
+    fn terms(&self, a: Tensor<2>, b: Tensor<2>) -> Terms {
+        match &self.workers {
+            Some(workers) => (self.objective).forward_terms_of_all(a, b, workers.group()),
+            None => self.objective.forward_terms(a, b),
+        }
+    }
+
+    /// The rows of all workers.
+    fn of_all(&self, own: Tensor<2>) -> Tensor<2> {
+        let Some(workers) = &self.workers else {
+            return own;
+        };
+        let (device, dtype) = (own.device(), own.dtype());
+        let gathered = exchanged(workers.group().all_gather(vec![own.into_data()]));
+        let rows = gathered.lists.into_iter().flatten();
+        let rows = rows.map(|rows| Tensor::from_data(rows, (&device, dtype)));
+        Tensor::cat(rows.collect(), 0)
+    }
+}
+
+/// What workers exchanged.
+///
+/// # Panics
+///
+/// If they could not: a step has no errors.
+fn exchanged<T>(result: Result<T, GroupError>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// These images of both views.
@@ -98,17 +144,21 @@ impl TrainStep for SelfSupervised {
 
     fn step(&self, batch: ViewBatch) -> TrainOutput<StepOutput> {
         let ViewBatch { views, indices, .. } = batch;
-        match &self.chunks {
+        let mut output = match &self.chunks {
             Chunks::Exact(large) => large
                 .step(
                     self,
                     indices.len(),
                     |model, images| model.embeddings(part(&views, images)),
-                    |[a, b]| self.objective.forward_terms(a, b),
+                    |[a, b]| self.terms(a, b),
                 )
-                .train_output(|terms, [a, _]| self.output(&terms, a)),
+                .train_output(|terms, [a, _]| self.output(&terms, self.of_all(a))),
             Chunks::Naive(large) => naive_step(self, &views, large.chunks(indices.len())),
+        };
+        if let Some(workers) = &self.workers {
+            output.grads = exchanged(sum_gradients(&**workers.group(), self, output.grads));
         }
+        output
     }
 }
 
@@ -119,6 +169,13 @@ impl InferenceStep for SelfSupervised {
     fn step(&self, batch: ViewBatch) -> StepOutput {
         let [a, b] = self.embeddings(batch.views);
         let terms = self.objective.forward_terms(a.clone(), b);
-        self.output(&terms, a)
+        let mut output = self.output(&terms, a);
+        if let Some(workers) = &self.workers {
+            // Running statistics differ from worker to worker, and a training must stop for all at the same epoch.
+            let at = output.loss.device();
+            let mut loss = exchanged(workers.of_first(vec![output.loss.into_data()]));
+            output.loss = Tensor::from_data(loss.remove(0), &at);
+        }
+        output
     }
 }

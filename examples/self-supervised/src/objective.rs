@@ -1,7 +1,10 @@
 //! What each method minimizes: the two embeddings of an image come together, and something keeps
 //! the batch from collapsing.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
+use fullrank::shards::{Group, Sharded};
 use fullrank::{AnyTwoViewLoss, SvMax, Terms, TwoViewLoss, Variance, unit_rows};
 
 use crate::config::{Method, ObjectivesConfig};
@@ -75,6 +78,25 @@ impl Objective {
                 unit_rows(embeddings) * (dimensions as f64).sqrt()
             }
             _ => embeddings,
+        }
+    }
+
+    /// The loss of the whole batch, of which each worker has some rows: its gradient is that of these rows. What the
+    /// workers exchange are sums over the rows where the loss is one of fullrank's, else the rows.
+    ///
+    /// # Panics
+    ///
+    /// If the workers cannot reach each other.
+    pub fn forward_terms_of_all(
+        &self,
+        a: Tensor<2>,
+        b: Tensor<2>,
+        workers: &Arc<dyn Group>,
+    ) -> Terms {
+        let workers = workers.clone();
+        match self {
+            Self::TwoView(loss) => Sharded::new(loss.clone(), workers).forward_terms(a, b),
+            own => Sharded::new(own.clone(), workers).forward_terms(a, b),
         }
     }
 }

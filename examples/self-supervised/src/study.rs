@@ -12,7 +12,9 @@ use fullrank_files::npy::{write_labels, write_matrix};
 use fullrank_report::Report;
 use fullrank_study::configuration::key;
 use fullrank_study::data::Data;
-use fullrank_study::{Case, Column, Findings, Measured, Measuring, Study, Subject, Training};
+use fullrank_study::{
+    Case, Column, Findings, Measured, Measuring, Study, Subject, Training, Workers,
+};
 use fullrank_train::metrics::{
     EffectiveRankMetric, MeanSingularValueMetric, MeanStdMetric, MetricExt, with_loss_and_terms,
 };
@@ -22,7 +24,7 @@ use fullrank_train::session::progress::Shown;
 use fullrank_train::session::weights;
 use fullrank_vision::loader::ViewLoader;
 
-use crate::config::{Method, RunConfig};
+use crate::config::{Accumulation, Method, RunConfig};
 use crate::cost::Cost;
 use crate::evaluation::{Evaluation, evaluate, evaluate_pixels};
 use crate::model::SelfSupervised;
@@ -62,6 +64,17 @@ impl Study for RunConfig {
         Self::from_json(text, None)
     }
 
+    fn shared(self, workers: Workers) -> Result<Self> {
+        Ok(Self {
+            workers: Some(workers),
+            ..self
+        })
+    }
+
+    fn workers(&self) -> Option<&Workers> {
+        self.workers.as_ref()
+    }
+
     fn data(&self) -> Result<Data> {
         Data::load(&self.data)
     }
@@ -72,6 +85,15 @@ impl Study for RunConfig {
         ensure!(
             batch <= images,
             "a batch of {batch} cannot be filled from {images} images"
+        );
+        let workers = self.workers.as_ref().map_or(1, |w| w.group().size());
+        ensure!(
+            workers <= batch,
+            "a batch of {batch} is too small for {workers} processes"
+        );
+        ensure!(
+            workers == 1 || !matches!(self.accumulation, Some(Accumulation::Naive(_))),
+            "naive accumulation is for one process"
         );
         self.views.check()?;
         self.optimizer.check()?;
@@ -114,6 +136,10 @@ impl Study for RunConfig {
         let (data, seed, device) = (training.data, training.seed, training.device);
         let train = ViewLoader::training(data.train.clone(), views.clone(), batch, seed, device)
             .starting_at(first);
+        let train = match &self.workers {
+            Some(workers) => train.shard(workers.rank(), workers.group().size()),
+            None => train,
+        };
         let valid = ViewLoader::validation(data.test.clone(), views, batch, seed, device);
         let steps = train.num_batches();
         (Arc::new(train), Arc::new(valid), steps)
@@ -141,7 +167,12 @@ impl Study for RunConfig {
         terms: &[String],
         training: SupervisedTraining<SelfSupervised>,
     ) -> SupervisedTraining<SelfSupervised> {
-        with_loss_and_terms(training, terms, self.metrics_every)
+        let training = with_loss_and_terms(training, terms, self.metrics_every);
+        if self.workers.as_ref().is_some_and(|w| !w.is_first()) {
+            // The first process has the metrics of all rows.
+            return training;
+        }
+        training
             .metrics((
                 MeanSingularValueMetric::new().every(self.spectrum_every),
                 EffectiveRankMetric::new().every(self.spectrum_every),

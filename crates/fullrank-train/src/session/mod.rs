@@ -23,4 +23,4 @@ pub mod weights;
 
 pub use error::SessionError;
 pub use stop::Stop;
-pub use training::{Display, Session, Trained};
+pub use training::{CHECKPOINTS, Display, Session, Trained};

@@ -13,6 +13,7 @@ use burn::train::renderer::{
 /// Shows a training on standard output, in a line each for an epoch.
 pub struct CompactProgress {
     label: String,
+    silent: bool,
     terminal: bool,
     shown: Vec<Shown>,
     epochs: usize,
@@ -85,6 +86,7 @@ impl CompactProgress {
     pub fn new(label: &str, shown: Vec<Shown>) -> Self {
         Self {
             label: label.to_string(),
+            silent: false,
             terminal: std::io::stdout().is_terminal(),
             shown,
             epochs: 0,
@@ -92,6 +94,20 @@ impl CompactProgress {
             items: 0,
             training: true,
             start: Instant::now(),
+        }
+    }
+
+    /// Progress that is not shown.
+    pub(super) fn silent() -> Self {
+        Self {
+            silent: true,
+            ..Self::new("", Vec::new())
+        }
+    }
+
+    fn tell(&self, text: &str) {
+        if !self.silent {
+            show(text);
         }
     }
 
@@ -152,7 +168,7 @@ impl TrainingProgressLogger for CompactProgress {
     fn update_epoch(&mut self, epoch: usize) {
         let clear = if self.terminal { "\r\x1b[K" } else { "" };
         let seconds = self.start.elapsed().as_secs_f64();
-        show(&format!(
+        self.tell(&format!(
             "{clear}{}{}  {seconds:.0} s\n",
             self.heading(),
             self.figures()
@@ -170,7 +186,7 @@ impl TrainingProgressLogger for CompactProgress {
             let done = 100 * items_processed / self.items.max(1);
             // A line that wraps could not be overwritten: a narrow terminal cuts it off instead.
             let line = format!("{} {done:>3} %{}", self.heading(), self.figures());
-            show(&format!("\r\x1b[K\x1b[?7l{line}\x1b[?7h"));
+            self.tell(&format!("\r\x1b[K\x1b[?7l{line}\x1b[?7h"));
         }
     }
 
@@ -178,7 +194,7 @@ impl TrainingProgressLogger for CompactProgress {
 
     fn end(&mut self) {
         if self.terminal {
-            show("\r\x1b[K");
+            self.tell("\r\x1b[K");
         }
     }
 

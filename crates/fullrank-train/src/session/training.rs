@@ -17,6 +17,9 @@ use super::progress::{CompactProgress, Shown};
 use super::stop::Stop;
 use super::weights::are_finite;
 
+/// The folder of the checkpoints in that of a training.
+pub const CHECKPOINTS: &str = "checkpoint";
+
 /// How a training is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Display {
@@ -24,6 +27,8 @@ pub enum Display {
     Compact,
     /// burn-train's dashboard.
     Dashboard,
+    /// Not at all: for a process that trains beside the one that shows it.
+    Silent,
 }
 
 /// A training by burn-train that can be interrupted at any moment: its checkpoints and metrics are in
@@ -123,8 +128,12 @@ impl Session<'_> {
             .with_checkpointing_strategy(EveryEpoch)
             .label(&self.label);
         training = metrics(training);
-        if self.display == Display::Compact {
-            let progress = CompactProgress::new(&self.label, self.shown.clone());
+        let progress = match self.display {
+            Display::Compact => Some(CompactProgress::new(&self.label, self.shown.clone())),
+            Display::Silent => Some(CompactProgress::silent()),
+            Display::Dashboard => None,
+        };
+        if let Some(progress) = progress {
             training = training.renderer(Box::new(progress));
         }
         if let Some(epochs) = self.patience {
@@ -169,7 +178,7 @@ impl Session<'_> {
     }
 
     fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(&self.directory.join("checkpoint"))
+        Checkpoints::new(&self.directory.join(CHECKPOINTS))
     }
 }
 
