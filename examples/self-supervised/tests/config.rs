@@ -1,5 +1,7 @@
 //! Configurations: defaults, what is laid over them, and what is refused.
 
+use std::path::Path;
+
 use clap::Parser;
 use fullrank_study::configuration;
 use fullrank_study::data::DataName;
@@ -189,4 +191,17 @@ fn the_command_line_chooses_the_chunk() {
         text,
         "in the configuration: the chunk in accumulation must be at least 2, got 0"
     );
+}
+
+#[test]
+fn the_shipped_files_are_valid() {
+    for (file, accumulation) in [
+        ("small.json", None),
+        ("large-batch.json", Some(Accumulation::Exact(256))),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let config = RunConfig::load(&path, None).unwrap();
+        config.validate().unwrap();
+        assert_eq!(config.accumulation, accumulation, "{file}");
+    }
 }
