@@ -217,7 +217,7 @@ mod tests {
                 let (device, group) = (device.clone(), group.clone());
                 scope.spawn(move || {
                     let layer = LinearConfig::new(3, width).init(&device);
-                    let loss = layer.forward(Tensor::ones([1, 3], &device)).sum();
+                    let loss = layer.forward(Tensor::<2>::ones([1, 3], &device)).sum();
                     let own = GradientsParams::from_grads(loss.backward(), &layer);
                     sum_gradients(&group, &layer, own).unwrap_err()
                 })
