@@ -163,32 +163,26 @@ impl MomentSums {
 
     /// Those of the shards of all workers.
     pub(crate) fn exchange(mut self, group: &dyn Group) -> Result<Self, GroupError> {
-        let mut head = vec![self.rows as f64];
-        head.extend(self.means.iter().flatten());
+        let own_rows = self.rows as f64;
+        let mut head = vec![own_rows];
+        head.extend(self.means.iter().flatten().map(|mean| own_rows * mean));
         let shape = [head.len()];
-        let heads = group.all_gather(vec![TensorData::new(head, shape)])?;
-        let heads: Vec<Vec<f64>> = (heads.lists.iter())
-            .map(|list| list.iter().flat_map(|data| data.iter::<f64>()).collect())
-            .collect();
-        if heads.iter().any(|head| head.len() != shape[0]) {
-            return Err(GroupError::Mismatch);
-        }
-        let rows: f64 = heads.iter().map(|head| head[0]).sum();
-        let mut start = 1;
-        let mut means = Vec::with_capacity(self.means.len());
-        for mean in &self.means {
-            let mut whole = vec![0.0; mean.len()];
-            for head in &heads {
-                add(&mut whole, &head[start..start + mean.len()], head[0] / rows);
-            }
-            start += mean.len();
-            means.push(whole);
-        }
+        let summed = group.all_sum(vec![TensorData::new(head, shape)])?;
+        let mut summed = summed[0].iter::<f64>();
+        let rows = summed.next().expect("the rows come first");
+        let of_view = |own: &Vec<f64>| {
+            summed
+                .by_ref()
+                .take(own.len())
+                .map(|sum| sum / rows)
+                .collect()
+        };
+        let means: Vec<Vec<f64>> = self.means.iter().map(of_view).collect();
         // About the mean of the whole batch, the sums of the shards add up.
         let apart: Vec<Vec<f64>> = (self.means.iter().zip(&means))
             .map(|(ours, whole)| difference(whole, ours))
             .collect();
-        self.spread(self.rows as f64, &apart);
+        self.spread(own_rows, &apart);
         let own = self
             .about_means()
             .map(|sum| TensorData::new(sum.clone(), [sum.len()]));

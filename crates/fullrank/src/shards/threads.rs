@@ -57,12 +57,20 @@ struct Meeting {
 struct State {
     /// What those bring who have come.
     brought: Vec<Vec<TensorData>>,
-    /// When all have come, what they take: the lists in their order, and for each who came its place in it.
-    taken: Option<(Arc<Vec<Vec<TensorData>>>, Vec<usize>)>,
+    /// What they take when all have come.
+    taken: Option<Taken>,
     /// How many have gone with it.
     gone: usize,
     /// Why there will be no other exchange.
     ended: Option<GroupError>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    /// In an order that depends on what is in them alone.
+    lists: Arc<Vec<Vec<TensorData>>>,
+    /// For each worker, in the order in which they came, where its list is.
+    places: Vec<usize>,
 }
 
 impl ThreadGroup {
@@ -151,13 +159,12 @@ impl Group for ThreadGroup {
         state.brought.push(own);
         if state.brought.len() == self.size {
             let brought = std::mem::take(&mut state.brought);
-            let (lists, places) = in_order(brought);
-            state.taken = Some((Arc::new(lists), places));
+            state.taken = Some(in_order(brought));
             self.meeting.changed.notify_all();
         }
         let mut state = self.wait(state, deadline, |state| state.taken.is_some())?;
-        let (lists, places) = state.taken.as_ref().expect("all have come");
-        let (lists, own) = (lists.clone(), places[place]);
+        let taken = state.taken.as_ref().expect("all have come");
+        let (lists, own) = (taken.lists.clone(), taken.places[place]);
         state.gone += 1;
         if state.gone == self.size {
             state.gone = 0;
@@ -170,8 +177,7 @@ impl Group for ThreadGroup {
     }
 }
 
-/// The lists in an order that depends on what is in them alone, and where each is in it.
-fn in_order(brought: Vec<Vec<TensorData>>) -> (Vec<Vec<TensorData>>, Vec<usize>) {
+fn in_order(brought: Vec<Vec<TensorData>>) -> Taken {
     let mut sorted: Vec<(usize, Vec<TensorData>)> = brought.into_iter().enumerate().collect();
     sorted.sort_by(|(_, a), (_, b)| {
         a.iter()
@@ -182,7 +188,10 @@ fn in_order(brought: Vec<Vec<TensorData>>) -> (Vec<Vec<TensorData>>, Vec<usize>)
     for (place, (came, _)) in sorted.iter().enumerate() {
         places[*came] = place;
     }
-    (sorted.into_iter().map(|(_, list)| list).collect(), places)
+    Taken {
+        lists: Arc::new(sorted.into_iter().map(|(_, list)| list).collect()),
+        places,
+    }
 }
 
 /// Ends the [group](ThreadGroup::watch) if it is dropped by a panic.

@@ -48,8 +48,8 @@ pub(crate) fn epps_pulley_of_shard(
     let mut value = Tensor::<1>::zeros([1], (&shard.device(), shard.dtype()));
     let mut slopes = gradient.then(|| along.zeros_like());
     for (j, Knot { at, normal, weight }) in knots.iter().enumerate() {
-        let real = real.clone().slice([j..j + 1]).sub_scalar(normal);
-        let imaginary = imaginary.clone().slice([j..j + 1]);
+        let real = real.clone().narrow(0, j, 1).sub_scalar(normal);
+        let imaginary = imaginary.clone().narrow(0, j, 1);
         let squares = real.clone().square() + imaginary.clone().square();
         value = value + squares.sum().mul_scalar(weight);
         slopes = slopes.map(|slopes| {
